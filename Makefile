@@ -1,0 +1,59 @@
+# Each target sets itself up in .venv on first use; `make help` lists them.
+PYTHON ?= python3
+LESSONS ?= en
+VENV := .venv
+BIN := $(VENV)/bin
+CELL_TIMEOUT_S := 300
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab test test-fast lint notebooks bench doctor clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+demo: $(VENV)/installed  ## separate the shipped song; stems, pictures and scores in out/demo
+	@$(BIN)/python -m hdsep_tutorial demo
+
+lab: $(VENV)/installed  ## open JupyterLab on the first lesson (Chinese: make lab LESSONS=zh)
+	$(BIN)/jupyter lab notebooks/$(LESSONS)/02_seeing_sound.ipynb \
+		--LabApp.app_settings_dir=$(CURDIR)/notebooks/lab_settings \
+		--LabApp.extension_manager=readonly \
+		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+
+test: lint  ## lint, unit tests, then all notebooks with their printed numbers compared
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-append --cov-report=term \
+		--nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg \
+		--nbval-cell-timeout $(CELL_TIMEOUT_S) notebooks
+
+test-fast: $(VENV)/installed-test  ## unit tests without the slow ones, under a minute
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+
+lint: $(VENV)/installed-test  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+notebooks: $(VENV)/installed-test  ## run all lessons again and store their clean outputs
+	$(BIN)/python notebooks/execute.py
+
+bench: $(VENV)/installed  ## measure what the README says (minutes)
+	$(BIN)/python benchmarks/spectrogram.py
+	$(BIN)/python benchmarks/separation.py
+
+doctor: $(VENV)/installed  ## print versions, device and memory, and test the installation
+	@$(BIN)/python -m hdsep_tutorial doctor
+
+clean:  ## remove the environment and everything that was made
+	rm -rf $(VENV) out notebooks/*/out
+
+$(VENV)/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"Python 3.11 or newer is needed, this is %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@

@@ -1,0 +1,296 @@
+"""A song becomes stems: the network runs over the chunk plan, in memory or from file to file."""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from .audio import stem_writer, stream_audio
+from .chunks import Plan, chunk_weights, plan_in_seconds
+from .runtime import autocast, keep_memory, pick_device
+
+_SHORTEST = 2048  # samples; Hybrid Demucs rejects some shorter inputs, so they are padded
+Result = TypeVar("Result")
+
+
+def separate_sources(
+    model: nn.Module,
+    mixture: Tensor,
+    *,
+    sample_rate: int = 44_100,
+    segment_s: float = 10.0,
+    overlap_s: float = 1.0,
+    device: str | None = None,
+    precision: str = "float32",
+    batch_size: int = 1,
+    progress: bool = True,
+) -> dict[str, Tensor]:
+    """Separate a mixture into its stems, chunk by chunk.
+
+    Args:
+        model: has `sources` and maps (batch, 2, time) to (batch, sources, 2, time), as
+            torchaudio's HDemucs does. It is left as it was found.
+        mixture: (2, time) waveform at the rate on which the model was trained.
+        sample_rate: of the mixture, in hertz.
+        segment_s: length of a chunk in seconds, above 0.
+        overlap_s: crossfade between neighbouring chunks in seconds, from 0 to below segment_s.
+        device: "cpu", "cuda", ...; None takes a GPU if there is one. The song stays on the CPU.
+        precision: "float32" or "bfloat16".
+        batch_size: chunks that run at once, at least 1; more helps on a GPU only.
+        progress: show a bar with the time left.
+
+    Returns:
+        {source: (2, time) float32 waveform} in the order of `model.sources`.
+
+    Raises:
+        ValueError: the mixture is not a finite (2, time) waveform, or an option is out of range.
+
+    Lesson: 04_first_separation
+    """
+    _check_mixture(mixture)
+
+    samples = mixture.detach()
+
+    def attempt(segment_s: float, batch_size: int) -> dict[str, Tensor]:
+        plan = plan_in_seconds(mixture.shape[-1], sample_rate, segment_s, overlap_s)
+        estimates = torch.empty(len(model.sources), *mixture.shape)
+        done = 0
+        with _bar(mixture.shape[-1] / sample_rate, progress) as bar:
+            for block in _finished_blocks(model, lambda a, b: samples[:, a:b], plan, batch_size):
+                estimates[..., done : done + block.shape[-1]] = block
+                done += block.shape[-1]
+                bar.update(block.shape[-1] / sample_rate)
+        return dict(zip(model.sources, estimates, strict=True))
+
+    with _prepared(model, device, precision):
+        return _with_less_memory(attempt, segment_s, overlap_s, batch_size)
+
+
+def separate_file(
+    model: nn.Module,
+    path: str | Path,
+    out_dir: str | Path,
+    *,
+    stem: str | None = None,
+    format: str = "wav",
+    sample_rate: int = 44_100,
+    segment_s: float = 10.0,
+    overlap_s: float = 1.0,
+    device: str | None = None,
+    precision: str = "float32",
+    batch_size: int = 1,
+    progress: bool = True,
+) -> dict[str, Path]:
+    """Separate a file into files, block by block: an hour needs no more memory than a minute.
+
+    The file is read twice, first to learn its length and that every sample is finite. The
+    stems appear in `out_dir` together, when all of them are complete.
+
+    Args:
+        model: as for `separate_sources`.
+        path: any file that `load_audio` reads.
+        out_dir: folder for the stems, made if it is missing; other files in it stay.
+        stem: write only this stem and, as `no_<stem>`, the mixture without it; None writes all.
+        format: one of `audio.FORMATS`; "wav" is float32.
+        sample_rate: of the model, in hertz; the file is resampled to it.
+        segment_s: this and what follows as for `separate_sources`.
+        overlap_s: crossfade in seconds.
+        device: "cpu", "cuda", ... or None.
+        precision: "float32" or "bfloat16".
+        batch_size: chunks that run at once.
+        progress: show a bar with the time left.
+
+    Returns:
+        {name: path} of what was written.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file or an option cannot be used; the message says why.
+        OSError: the folder cannot be written.
+
+    Lesson: 06_whole_song
+    """
+    if stem is not None and stem not in model.sources:
+        raise ValueError(f"stem is {stem!r}, expected one of {', '.join(model.sources)}")
+    names = list(model.sources) if stem is None else [stem, f"no_{stem}"]
+    length = sum(block.shape[-1] for block in stream_audio(path, sample_rate=sample_rate))
+
+    def attempt(segment_s: float, batch_size: int) -> dict[str, Path]:
+        plan = plan_in_seconds(length, sample_rate, segment_s, overlap_s)
+        song = _ForwardReader(_without_warnings(stream_audio(path, sample_rate=sample_rate)))
+        done = 0
+        with (
+            stem_writer(out_dir, names, sample_rate, format=format) as writer,
+            _bar(length / sample_rate, progress) as bar,
+        ):
+            for block in _finished_blocks(model, song.read, plan, batch_size):
+                stems = dict(zip(model.sources, block, strict=True))
+                if stem is not None:
+                    mixture = song.read(done, done + block.shape[-1])
+                    stems = {stem: stems[stem], f"no_{stem}": mixture - stems[stem]}
+                writer.write(stems)
+                done += block.shape[-1]
+                song.forget(done)
+                bar.update(block.shape[-1] / sample_rate)
+        return writer.paths
+
+    with _prepared(model, device, precision):
+        return _with_less_memory(attempt, segment_s, overlap_s, batch_size)
+
+
+def _finished_blocks(
+    model: nn.Module, read: Callable[[int, int], Tensor], plan: Plan, batch_size: int
+) -> Iterator[Tensor]:
+    """Yield (sources, 2, n) blocks that join to the song; no later chunk reaches back into one."""
+    finished_at = [start for start, _ in plan.chunks[1:]] + [plan.chunks[-1][1]]
+    pending = torch.zeros(len(model.sources), 2, 0)
+    for first in range(0, len(plan.chunks), batch_size):
+        batch = plan.chunks[first : first + batch_size]
+        mixtures = torch.stack([read(start, stop).float() for start, stop in batch])
+        for index, estimate in enumerate(_run(model, mixtures), start=first):
+            weighted = chunk_weights(plan, index) * estimate
+            weighted[..., : pending.shape[-1]] += pending
+            finished = finished_at[index] - plan.chunks[index][0]
+            yield weighted[..., :finished]
+            pending = weighted[..., finished:]
+
+
+def _run(model: nn.Module, mixtures: Tensor) -> Tensor:
+    """Separate a batch (batch, 2, time) of chunks; a silent chunk is silence without the network.
+
+    Returns:
+        (batch, sources, 2, time) float32 on the CPU.
+    """
+    batch, _, time = mixtures.shape
+    estimates = torch.zeros(batch, len(model.sources), 2, time)
+    sounding = mixtures.flatten(1).any(dim=1)
+    if not sounding.any():
+        return estimates
+    chunks = nn.functional.pad(mixtures[sounding], (0, max(0, _SHORTEST - time)))
+    parameter = next(iter(model.parameters()), None) if isinstance(model, nn.Module) else None
+    with torch.inference_mode():
+        output = model(chunks if parameter is None else chunks.to(parameter.device))
+    expected = (len(chunks), len(model.sources), *chunks.shape[1:])
+    if tuple(output.shape) != expected:
+        raise ValueError(
+            f"the model made {tuple(output.shape)} of {tuple(chunks.shape)}, expected {expected}: "
+            "(batch, sources, channels, time)"
+        )
+    estimates[sounding] = output[..., :time].float().cpu()
+    if not estimates.isfinite().all():
+        raise ValueError("the model returned NaN or infinite samples: check its weights")
+    return estimates
+
+
+class _ForwardReader:
+    """Any stretch of a stream of (2, n) blocks, as long as it is not before what is forgotten."""
+
+    def __init__(self, blocks: Iterable[Tensor]) -> None:
+        self._blocks = iter(blocks)
+        self._held = torch.zeros(2, 0)
+        self._start = 0
+
+    def read(self, start: int, stop: int) -> Tensor:
+        parts = [self._held]
+        held = self._start + self._held.shape[-1]
+        while held < stop:
+            parts.append(next(self._blocks))
+            held += parts[-1].shape[-1]
+        self._held = torch.cat(parts, dim=1)
+        return self._held[:, start - self._start : stop - self._start]
+
+    def forget(self, before: int) -> None:
+        self._held = self._held[:, before - self._start :].clone()
+        self._start = before
+
+
+def _without_warnings(blocks: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Read a stream a second time without repeating what it said the first time."""
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            block = next(blocks, None)
+        if block is None:
+            return
+        yield block
+
+
+@contextlib.contextmanager
+def _prepared(model: nn.Module, device: str | None, precision: str) -> Iterator[None]:
+    """Lend the model to a device for inference, and leave it as it was found."""
+    target = pick_device(device)
+    parameter = next(iter(model.parameters()), None) if isinstance(model, nn.Module) else None
+    with autocast(target, precision), keep_memory():
+        if parameter is None:
+            yield
+            return
+        home, modes = parameter.device, {module: module.training for module in model.modules()}
+        try:
+            model.to(target).eval()
+            yield
+        finally:
+            model.to(home)
+            for module, training in modes.items():
+                module.training = training
+
+
+def _with_less_memory(
+    attempt: Callable[[float, int], Result], segment_s: float, overlap_s: float, batch_size: int
+) -> Result:
+    """Try, and when the GPU's memory is too small try again: half the batch, then the segment."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+    asked = (segment_s, batch_size)
+    while True:
+        try:
+            result = attempt(segment_s, batch_size)
+            break
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            if batch_size > 1:
+                batch_size //= 2
+            elif segment_s / 2 > max(overlap_s, 1.0):
+                segment_s /= 2
+            else:
+                raise
+    if (segment_s, batch_size) != asked:
+        warnings.warn(
+            f"the memory of the GPU was too small: went on with segment_s={segment_s:g} and "
+            f"batch_size={batch_size}; pass these next time",
+            stacklevel=3,
+        )
+    return result
+
+
+def _check_mixture(mixture: Tensor) -> None:
+    if not isinstance(mixture, Tensor) or mixture.ndim != 2 or not mixture.is_floating_point():
+        kind = f"{mixture.dtype} {tuple(mixture.shape)}" if isinstance(mixture, Tensor) else ""
+        raise ValueError(
+            f"mixture is {type(mixture).__name__} {kind}, expected a float tensor (2, time): "
+            "load_audio returns one"
+        )
+    if mixture.shape[0] != 2:
+        plural = "" if mixture.shape[0] == 1 else "s"
+        raise ValueError(
+            f"mixture has {mixture.shape[0]} channel{plural}, expected 2: "
+            "load_audio makes mono files stereo"
+        )
+    if not mixture.isfinite().all():
+        raise ValueError("mixture holds NaN or infinite samples: replace them, e.g. by 0")
+
+
+def _bar(total_s: float, progress: bool):
+    """Return a bar that counts separated seconds; in a notebook it is a widget."""
+    from tqdm.auto import tqdm
+
+    return tqdm(
+        total=round(total_s, 1),
+        disable=not progress,
+        desc="separating",
+        unit="s",
+        bar_format="{desc} {percentage:3.0f} %|{bar}| {n:.0f} of {total:.0f} s, {remaining} left",
+    )
