@@ -132,7 +132,7 @@ def _check_distinct(files: list[Path]) -> None:
     names = [path.stem for path in files]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise ValueError(f"two files are named {twice.pop()!r}: separate them one by one, with --out")
+        raise ValueError(f"two files are named {twice.pop()!r}: give each its own run and --out")
 
 
 def fetch(options: argparse.Namespace) -> None:
