@@ -19,7 +19,8 @@ import resource, sys
 import hdsep_tutorial as hd
 from hdsep_tutorial.separation import separate_file
 separate_file(hd.get_bundle("demo").get_model(), sys.argv[1], sys.argv[2], progress=False)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+unit = 1 if sys.platform == "darwin" else 1024  # bytes
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 """
 
 

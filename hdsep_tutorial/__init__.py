@@ -7,7 +7,8 @@ asked for, so that ``import hdsep_tutorial`` is instant and has no side effect.
 from importlib import import_module
 
 _ROOMS = {
-    "audio": ["load_audio", "save_audio", "save_stems", "clip"],
+    "audio": ["load_audio", "clip"],
+    "saving": ["save_audio", "save_stems"],
     "songs": ["load_song"],
     "bundles": ["get_bundle"],
     "chunks": ["chunk_plan", "crossfade"],

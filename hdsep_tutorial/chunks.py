@@ -5,6 +5,7 @@ each chunk is separated by itself, and the results are faded into each other wit
 sum to 1 at every sample.
 """
 
+from bisect import bisect_left
 from typing import NamedTuple
 
 import torch
@@ -98,12 +99,12 @@ def chunk_weights(plan: Plan, index: int) -> Tensor:
     """
     start, stop = plan.chunks[index]
     total = torch.zeros(stop - start, dtype=torch.float64)
-    for other_start, other_stop in plan.chunks:
-        low, high = max(start, other_start), min(stop, other_stop)
-        if low < high:
-            window = crossfade(other_stop - other_start, plan.overlap)
-            total[low - start : high - start] += window[low - other_start : high - other_start]
-    return (crossfade(stop - start, plan.overlap) / total).float()
+    window = crossfade(stop - start, plan.overlap)
+    first = bisect_left(plan.chunks, (2 * start - stop + 1,))  # all chunks are equally long
+    for other, _ in plan.chunks[first : bisect_left(plan.chunks, (stop,))]:
+        low, high = max(start, other), min(stop, other + len(window))
+        total[low - start : high - start] += window[low - other : high - other]
+    return (window / total).float()
 
 
 def plan_in_seconds(length: int, sample_rate: int, segment_s: float, overlap_s: float) -> Plan:

@@ -9,9 +9,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from .audio import stem_writer, stream_audio
+from .audio import stream_audio
 from .chunks import Plan, chunk_weights, plan_in_seconds
 from .runtime import autocast, keep_memory, pick_device
+from .saving import stem_writer
 
 _SHORTEST = 2048  # samples; Hybrid Demucs rejects some shorter inputs, so they are padded
 Result = TypeVar("Result")

@@ -11,7 +11,8 @@ import soundfile
 import torch
 
 from hdsep_tutorial.__main__ import main
-from hdsep_tutorial.audio import load_audio, save_audio
+from hdsep_tutorial.audio import load_audio
+from hdsep_tutorial.saving import save_audio
 
 RATE = 44_100
 

@@ -10,10 +10,11 @@ import pytest
 import soundfile
 import torch
 from conftest import IdentityModel, RecordingModel
-from hdsep_tutorial.audio import load_audio, save_audio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hdsep_tutorial.audio import load_audio
+from hdsep_tutorial.saving import save_audio
 from hdsep_tutorial.separation import separate_file, separate_sources
 
 RATE = 44_100
@@ -27,11 +28,11 @@ def _separate(model, mixture, **options):
     return separate_sources(model, mixture, **{"progress": False, **options})
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     length=st.integers(1, 9000),
-    segment=st.integers(2, 4000),
-    ratio=st.floats(0, 0.99),
+    segment=st.integers(20, 4000),
+    ratio=st.floats(0, 0.95),
     batch_size=st.integers(1, 5),
 )
 def test_identity_returns_its_input(length, segment, ratio, batch_size):
@@ -82,9 +83,9 @@ def test_one_chunk_equals_the_network_itself(tiny_hdemucs, noise):
 
 
 def test_chunks_agree_with_one_shot_away_from_the_seams(tiny_hdemucs, noise):
-    mixture = 0.1 * noise(3 * RATE)
-    at_once = _separate(tiny_hdemucs, mixture, segment_s=3)["drums"]
-    chunked = _separate(tiny_hdemucs, mixture, segment_s=2, overlap_s=0.5)["drums"]
+    mixture = 0.1 * noise(2 * RATE)
+    at_once = _separate(tiny_hdemucs, mixture, segment_s=2)["drums"]
+    chunked = _separate(tiny_hdemucs, mixture, segment_s=1.2, overlap_s=0.4)["drums"]
     error = 10 * math.log10((at_once - chunked).square().sum() / at_once.square().sum())
     assert error < -20  # the network standardises each chunk, so equality is not expected
 
