@@ -142,10 +142,11 @@ def fetch(options: argparse.Namespace) -> None:
     if options.list:
         print(describe_assets())
         return
-    for name in options.names or OFFICIAL:
+    of_the_profile = [name for name in OFFICIAL if name != "hdemucs_high_musdbhq_only.pt"]
+    for name in options.names:
         if name not in OFFICIAL:
             raise ValueError(f"asset is {name!r}, expected one of {', '.join(OFFICIAL)}")
-    for name in options.names or OFFICIAL:
+    for name in options.names or of_the_profile:
         print(fetch(OFFICIAL[name], renew=options.renew))
 
 
