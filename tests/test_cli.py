@@ -75,7 +75,7 @@ def test_other_files_in_the_folder_stay(tmp_path):
     ("arguments", "words"),
     [
         (["missing.wav"], "missing.wav"),
-        (["."], "directory"),
+        (["."], "is a folder"),
         (["song.wav", "--stem", "guitar"], "stem is 'guitar', expected one of drums, bass"),
         (["song.wav", "--profile", "studio"], "profile is 'studio', expected one of demo"),
         (["song.wav", "--device", "abacus"], "device is 'abacus'"),
