@@ -146,6 +146,7 @@ def plot_spectrogram(
     floor_db: float = -90.0,
     fmax_hz: float | None = None,
     columns: int = 700,
+    rows: int | None = None,
     colorbar: bool = True,
     ax: "Axes | None" = None,
 ) -> tuple["Axes", str]:
@@ -165,7 +166,8 @@ def plot_spectrogram(
         scale: frequency axis: "linear", "log" or "mel".
         floor_db: darkest level in dBFS, below 0; the brightest is 0.
         fmax_hz: upper end of the axis in Hz; None for half the sample rate.
-        columns: most columns of the picture, which has 3 rows for 10 of them.
+        columns: most columns of the picture.
+        rows: of the picture; None for 3 to 10 columns, square cells in a new figure.
         colorbar: whether to draw the scale of levels.
         ax: where to draw; None for a new figure.
 
@@ -188,7 +190,7 @@ def plot_spectrogram(
     if ax is None:
         ax = pyplot.subplots(figsize=(10, 3.2), dpi=90, layout="constrained")[1]
     image = ax.imshow(
-        _rows(level, scale, bin_hz, fmax_hz, count=max(1, columns * 3 // 10)).numpy(),
+        _rows(level, scale, bin_hz, fmax_hz, max(1, rows or columns * 3 // 10)).numpy(),
         extent=(start_s - half_s, start_s + half_s * (2 * (len(mono) // hop_length) + 1), 0, 1),
         transform=ax.get_xaxis_transform(),  # the rows fill the height on any scale
         cmap=colormaps["viridis"].resampled(max(2, round(-floor_db / COLOUR_STEP_DB))),
@@ -225,14 +227,12 @@ def mel_to_hz(mel: np.ndarray) -> np.ndarray:
 
 def _rows(level: Tensor, scale: str, bin_hz: float, fmax_hz: float, count: int) -> Tensor:
     """Take the strongest bin of each of `count` equal steps of the axis: (bins, t) → (count, t)."""
-    steps = np.linspace(0, 1, count + 1)
-    low = LOWEST_HZ[scale]
     if scale == "log":
-        edges_hz = low * (fmax_hz / low) ** steps
+        edges_hz = np.geomspace(LOWEST_HZ["log"], fmax_hz, count + 1)
     elif scale == "mel":
-        edges_hz = mel_to_hz(hz_to_mel(fmax_hz) * steps)
+        edges_hz = mel_to_hz(np.linspace(0, hz_to_mel(fmax_hz), count + 1))
     else:
-        edges_hz = fmax_hz * steps
+        edges_hz = np.linspace(0, fmax_hz, count + 1)
     edges = np.clip(np.round(edges_hz / bin_hz).astype(int), 0, len(level) - 1).tolist()
     return torch.stack([level[a : max(b, a + 1)].amax(dim=0) for a, b in pairwise(edges)])
 

@@ -191,6 +191,12 @@ def test_axes_carry_seconds_hertz_and_one_colourbar():
     assert not small
 
 
+def test_rows_and_columns_are_those_asked_for():
+    for asked, rows in (({}, 210), ({"columns": 20}, 6), ({"columns": 20, "rows": 50}, 50)):
+        ax, _ = plot_spectrogram(sine(440, 0.2), RATE, hop_length=8, **asked)
+        assert ax.images[0].get_array().shape == (rows, asked.get("columns", 700))
+
+
 def test_an_axes_of_your_own_and_no_colourbar():
     from matplotlib.figure import Figure
 
