@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CELL_TIMEOUT_S := 300
 
 # Two workers with one thread each: threads that outnumber the cores wait for one another.
-test test-fast: export OMP_NUM_THREADS = 1
+test test-fast notebooks: export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab test test-fast lint notebooks bench doctor clean

@@ -45,7 +45,8 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         cell.id = f"cell-{number:02}"
         cell.metadata = nbformat.from_dict(_kept_metadata(cell))
         if cell.cell_type == "code":
-            cell.outputs = [_without_sound(output) for output in cell.outputs if _stays(output)]
+            kept = [_without_sound(output) for output in cell.outputs if _stays(output)]
+            cell.outputs = _joined(kept)
     return notebook
 
 
@@ -64,6 +65,17 @@ def _without_sound(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     if "<audio" in output.get("data", {}).get("text/html", ""):
         del output.data["text/html"]
     return output
+
+
+def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Join what was printed in several pieces: where the cuts fall depends on the clock."""
+    joined: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        if joined and joined[-1].output_type == output.output_type == "stream":
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def main(names: list[str]) -> None:

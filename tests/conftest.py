@@ -1,8 +1,13 @@
 """What every test shares: models without weights, and a song made of noise."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "notebooks"))  # for `execute`
 
 SOURCES = ["drums", "bass", "other", "vocals"]
 

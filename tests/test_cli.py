@@ -1,6 +1,5 @@
 """The command line: right exit status, one line for bad input, nothing half-written."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -148,7 +147,13 @@ def test_demo_writes_stems_pictures_and_both_score_tables(tmp_path, capsys):
 def test_an_interrupt_exits_with_130_and_leaves_nothing(tmp_path):
     song = _song(tmp_path / "song.wav", seconds=120)
     command = [sys.executable, "-m", "hdsep_tutorial", "separate", str(song), "--out", "o"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a test that runs in the background inherits "ignore", and would never be interrupted
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("o/song/.*")) and time.monotonic() < deadline:
         time.sleep(0.1)

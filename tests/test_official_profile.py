@@ -9,8 +9,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from execute import execute
 from official import Server, official_folder, pin
-from test_notebooks import NAMES, ROOT, execute
+from test_notebooks import NAMES, ROOT
 
 from hdsep_tutorial.__main__ import PUBLISHED_DB, main
 
