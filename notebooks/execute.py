@@ -7,6 +7,7 @@ Players, widgets and their state stay out: sound is made anew when a learner run
 
 import sys
 from pathlib import Path
+from time import perf_counter
 
 import nbformat
 from nbclient import NotebookClient
@@ -82,9 +83,11 @@ def main(names: list[str]) -> None:
     """Run the lessons that are named, or all."""
     for path in [Path(name) for name in names] or lessons():
         notebook = nbformat.read(path, as_version=4)
+        began = perf_counter()
         execute(notebook, path.parent)
+        took = perf_counter() - began
         nbformat.write(clean(notebook), path)
-        print(path, f"{path.stat().st_size / 1000:.0f} kB")
+        print(f"{path}: {took:.0f} s, {path.stat().st_size / 1000:.0f} kB", flush=True)
 
 
 if __name__ == "__main__":
