@@ -209,6 +209,7 @@ def test_two_processes_download_once(server, asset):
     assert server.statuses(PATH) == [200]
 
 
+@pytest.mark.slow
 def test_a_class_of_thirty_downloads_once(server, unpinned):
     server.faults[PATH] = ["slow"]
     children = [run_child(unpinned) for _ in range(30)]
@@ -218,6 +219,7 @@ def test_a_class_of_thirty_downloads_once(server, unpinned):
     assert left_in_cache() == [".bin", ".lock", ".sha256"]
 
 
+@pytest.mark.slow
 def test_different_users_share_a_folder_like_tmp(server, asset, unpinned):
     users = [NOBODY, NOBODY - 1] if IS_ROOT else ["", ""]
     assets_folder().mkdir()

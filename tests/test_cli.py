@@ -1,9 +1,11 @@
 """The command line: right exit status, one line for bad input, nothing half-written."""
 
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -138,6 +140,10 @@ def test_demo_writes_stems_pictures_and_both_score_tables(tmp_path, capsys):
     assert "150–155 s" in printed
     assert "whole song" in printed
     assert "Listen: " in printed
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    quoted = re.search(r"\| the demo model \|(.*)\|", readme)[1].split("|")
+    segment = printed.split("150–155 s")[1].splitlines()[2:6]
+    assert [score.strip() for score in quoted] == [row.split()[1] for row in segment]
     mixture = load_audio(tmp_path / "out" / "demo" / "mixture.wav")[0]
     assert mixture.shape[-1] > 155 * RATE
 

@@ -153,6 +153,7 @@ def _nbval(folder):
     return subprocess.run([*NBVAL, str(folder), str(folder)], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_one_changed_number_in_a_stored_lesson_fails(tmp_path):
     """A test of the test: nbval must see a digit that is not what the cell prints."""
     notebook = _read(ROOT / "notebooks" / "en" / NAMES[0])

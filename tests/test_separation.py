@@ -259,6 +259,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_song(tmp_path):
     pytest.importorskip("resource", reason="Windows does not tell the peak memory this way")
 

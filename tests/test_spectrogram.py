@@ -133,6 +133,7 @@ def test_hop_4_and_hop_1024_show_the_same_level():
     assert fine.item() == pytest.approx(expected, rel=0.02)
 
 
+@pytest.mark.slow
 def test_five_seconds_at_hop_4_stay_within_1_gb_and_import_draws_nothing():
     script = (
         "import resource, sys, torch, hdsep_tutorial.spectrogram as s\n"

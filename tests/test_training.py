@@ -165,6 +165,7 @@ def test_the_average_follows_slowly(folder):
         assert torch.allclose(weight, start[name].lerp(now[name], follow), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_two_processes_learn_as_one(folder, tmp_path):
     (tmp_path / "songs").symlink_to(folder)
     (tmp_path / "validation").symlink_to(folder)
@@ -189,6 +190,7 @@ def test_two_processes_learn_as_one(folder, tmp_path):
     assert (means[0] - means[1]).norm() < 0.05 * means[0].norm()
 
 
+@pytest.mark.slow
 def test_what_is_exported_can_be_loaded_and_judged(tmp_path, capsys):
     run, path = Run(TINY, CPU), tmp_path / "model.safetensors"
     commands.export(run, tmp_path / "model", curve=[{"step": 1}])
