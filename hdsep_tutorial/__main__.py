@@ -100,6 +100,8 @@ def separate(options: argparse.Namespace) -> int:
     _check_distinct(options.files)
     profile = load_profile(options.profile)
     model, failed = profile.bundle.get_model(), 0
+    tenth_s = min(1.0, options.segment_s / 10)
+    overlap_s = tenth_s if options.overlap_s is None else options.overlap_s
     if profile.name == "demo":
         _say("note: the demo model knows synthetic songs only; for real music --profile official")
     for path in options.files:
@@ -112,9 +114,7 @@ def separate(options: argparse.Namespace) -> int:
                 format=options.format,
                 sample_rate=profile.bundle.sample_rate,
                 segment_s=options.segment_s,
-                overlap_s=min(1.0, options.segment_s / 10)
-                if options.overlap_s is None
-                else options.overlap_s,
+                overlap_s=overlap_s,
                 device=options.device,
                 precision=options.precision,
                 progress=_wants_progress(),
@@ -239,7 +239,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--stem", help="only this stem, and the mixture without it")
     command.add_argument("--format", default="wav", help=", ".join(FORMATS))
     command.add_argument("--segment-s", type=float, default=10.0, help="chunk, in seconds")
-    command.add_argument("--overlap-s", type=float, help="crossfade, in seconds (default 1)")
+    command.add_argument(
+        "--overlap-s",
+        type=float,
+        help="crossfade, in seconds (default: a tenth of the chunk, at most 1)",
+    )
     command.add_argument("--device", help="cpu, cuda, ...")
     command.add_argument("--precision", default="float32", help="float32 or bfloat16")
     command = add(fetch, profile=False)

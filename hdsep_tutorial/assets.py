@@ -166,6 +166,9 @@ def describe_assets() -> str:
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits.
 
+    Raises:
+        OSError: the file cannot be read.
+
     Lesson: 04_first_separation
     """
     with path.open("rb") as file:

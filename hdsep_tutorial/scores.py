@@ -60,6 +60,17 @@ def score_stems(
 ) -> ScoreTable:
     """Score clips of one length: SDR, the mixture's SDR, the improvement, SI-SDR, the lag if any.
 
+    Args:
+        estimates: stem → (2, time).
+        references: the true stems by the same names, in the same shape.
+        mixture: (2, time); adds its SDR as the estimate of each stem, and the improvement on it.
+
+    Returns:
+        One row per stem, in the order of `estimates`; lags are shown when one of them is not 0.
+
+    Raises:
+        ValueError: the shapes of a pair differ, or a sample is NaN.
+
     Lesson: 07_against_the_truth
     """
     rows, lags = {}, {}

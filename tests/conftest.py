@@ -36,6 +36,15 @@ class RecordingModel(IdentityModel):
         return super().forward(mixture * self.weight)
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """Keep torch's threads from waiting for each other on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def identity():
     return IdentityModel()

@@ -27,13 +27,7 @@ RATE = 44_100
 STEP_16, STEP_24 = 2.0**-15, 2.0**-23
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Keep torch's threads from waiting for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def sweep(seconds, rate=RATE, start_s=0.0):

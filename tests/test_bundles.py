@@ -28,15 +28,6 @@ def official(tmp_path, monkeypatch):
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
 
 
-@pytest.fixture
-def one_thread():
-    """Two threads on two busy cores wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def test_the_demo_model_is_the_shipped_network_and_its_facts_are_its_cards():
     card = json.loads(shipped(f"{MODEL}.json").read_text("utf-8"))
     demo = get_bundle()
