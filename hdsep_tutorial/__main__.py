@@ -1,4 +1,4 @@
-"""The command line: python -m hdsep_tutorial demo | separate | fetch | verify | doctor."""
+"""The command line: python -m hdsep_tutorial demo | separate | report | fetch | ..."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ INTERRUPTED, BAD_INPUT = 130, 2
 SEGMENT_S = (150.0, 155.0)
 # What the official torchaudio tutorial prints for this segment (its own v3 definition, in dB).
 PUBLISHED_DB = {"drums": 4.964, "bass": 18.906, "other": 8.867, "vocals": 8.792}
+RUN = {"segment_s": 10.0, "overlap_s": 1.0, "precision": "float32"}
 FORMATS = ("wav", "wav24", "wav16", "flac", "mp3", "ogg")
 
 
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 def demo(options: argparse.Namespace) -> None:
     """Separate the profile's song, score it, and write stems and pictures to a folder."""
     from .lesson import load_profile
+    from .report import write_report
     from .saving import save_audio, save_stems
     from .separation import separate_sources
 
@@ -50,14 +52,17 @@ def demo(options: argparse.Namespace) -> None:
     song, model = profile.song, profile.bundle.get_model()
     print(f"{song.title}\n{song.licence}\n{song.duration_s:.0f} s, model {profile.bundle.title}\n")
     began = perf_counter()
-    estimates = separate_sources(model, song.mixture, progress=_wants_progress())
+    estimates = separate_sources(model, song.mixture, **RUN, progress=_wants_progress())
     print(f"separated in {perf_counter() - began:.0f} s\n")
     save_audio(options.out / "mixture.wav", song.mixture, song.sample_rate)
     save_stems(options.out, estimates, song.sample_rate)
     pictures = _score_and_draw(song, estimates, options.out)
+    page = options.out / "report.html"
+    write_report(page, song, estimates, bundle=profile.bundle, settings=RUN)
+    print(f"Open:   {page} in a browser: player, pictures and scores on one page")
     print(f"Listen: {options.out / 'mixture.wav'}, then {options.out / 'vocals.wav'}")
     print(f"Look:   {pictures[-1]} (estimate, reference and error of the vocals)")
-    print("Next:   `make lab`, or `jupyter lab notebooks/en/02_seeing_sound.ipynb`")
+    print("Next:   `make lab`, or `jupyter lab notebooks/en/00_start_here.ipynb`")
 
 
 def _score_and_draw(song, estimates: dict, out: Path) -> list[Path]:
@@ -135,6 +140,20 @@ def _check_distinct(files: list[Path]) -> None:
         raise ValueError(f"two files are named {twice.pop()!r}: give each its own run and --out")
 
 
+def report(options: argparse.Namespace) -> None:
+    """Separate a song and write one page of it: player, pictures, levels, scores."""
+    from .lesson import load_profile
+    from .report import write_report
+    from .separation import separate_sources
+    from .songs import load_song
+
+    profile, song = load_profile(options.profile), load_song(options.song)
+    model = profile.bundle.get_model()
+    estimates = separate_sources(model, song.mixture, **RUN, progress=_wants_progress())
+    page = options.out / f"{song.name}.html"
+    print(write_report(page, song, estimates, bundle=profile.bundle, settings=RUN))
+
+
 def fetch(options: argparse.Namespace) -> None:
     """Fetch the official model and song ahead of a class, or list what is there."""
     from .assets import OFFICIAL, describe_assets, fetch
@@ -174,50 +193,24 @@ def verify(options: argparse.Namespace) -> None:
 
 def doctor(options: argparse.Namespace) -> None:
     """Print versions, device, memory and what is cached, and separate two seconds as a test."""
-    import platform
+    from .doctor import describe_machine, self_test
 
-    import psutil
-    import torch
-
-    from .assets import assets_folder, describe_assets
-    from .runtime import pick_device
-
-    packages = "torch torchaudio numpy matplotlib jupyterlab ipywidgets soundfile soxr av nbval"
-    print(f"Python {platform.python_version()} on {platform.platform()}")
-    print(", ".join(f"{name} {_version(name)}" for name in packages.split()))
-    memory = psutil.virtual_memory()
-    print(f"device {pick_device()}, {torch.get_num_threads()} threads, memory ", end="")
-    print(f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free")
-    print(f"fetched assets in {assets_folder()}\n{describe_assets()}")
+    print(describe_machine())
     began = perf_counter()
-    gain_db = _self_test()
+    gain_db = self_test()
     print(f"self-test passed in {perf_counter() - began:.1f} s: the drums gained {gain_db:.0f} dB")
 
 
-def _self_test() -> float:
-    """Separate two seconds of the shipped song and return what the drums gained, in dB.
+def cache(options: argparse.Namespace) -> None:
+    """Say how much the kept results of separations take, or delete them."""
+    from .cache import cache_folder, clear
 
-    Raises:
-        ValueError: the result is no better than the mixture.
-    """
-    from .assets import shipped
-    from .audio import load_audio
-    from .bundles import get_bundle
-    from .metrics import sdr
-    from .separation import separate_sources
-
-    mixture, drums = (
-        load_audio(shipped(f"demo_song/segment/{name}.flac"), stop_s=2)[0]
-        for name in ("mixture", "drums")
-    )
-    estimates = separate_sources(get_bundle("demo").get_model(), mixture, progress=False)
-    gain_db = sdr(drums, estimates["drums"]) - sdr(drums, mixture)
-    if gain_db < 3:
-        raise ValueError(
-            f"the drums gained {gain_db:.1f} dB, expected more than 3: install again with "
-            "`pip install --force-reinstall -r requirements.txt`"
-        )
-    return gain_db
+    if options.clear:
+        print(f"deleted {clear() / 1e6:.0f} MB")
+        return
+    files = list(cache_folder().glob("*.safetensors"))
+    size = sum(path.stat().st_size for path in files)
+    print(f"{cache_folder()}: {len(files)} results, {size / 1e6:.0f} MB")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -245,24 +238,22 @@ def _parser() -> argparse.ArgumentParser:
         help="crossfade, in seconds (default: a tenth of the chunk, at most 1)",
     )
     command.add_argument("--device", help="cpu, cuda, ...")
-    command.add_argument("--precision", default="float32", help="float32 or bfloat16")
+    command.add_argument("--precision", default="float32", help="float32, bfloat16 or auto")
     command = add(fetch, profile=False)
     command.add_argument("names", nargs="*", metavar="NAME", help="only these assets")
     command.add_argument("--list", action="store_true", help="show size, licence and place")
     command.add_argument("--renew", action="store_true", help="replace a damaged file")
     add(verify)
+    command = add(report)
+    command.add_argument("song", metavar="SONG", help="demo, nightowl or a file")
+    command.add_argument("--out", type=Path, default=Path("out/report"), help="folder")
     add(doctor, profile=False)
+    add(cache, profile=False).add_argument("--clear", action="store_true", help="delete them")
     return parser
 
 
 def _wants_progress() -> bool:
     return sys.stderr.isatty()
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import version
-
-    return version(package)
 
 
 def _show_warning(message, *_ignored) -> None:

@@ -219,3 +219,38 @@ def _why_nothing(path: Path, start_s: float) -> str:
     if length_s == 0:
         return f"{path} holds no samples, expected at least one: export it again"
     return f"start_s={start_s} is beyond the end of {path}, which lasts {length_s:.2f} s"
+
+
+class ForwardReader:
+    """Any stretch of a stream of (2, n) blocks, as long as it is not before what is forgotten."""
+
+    def __init__(self, blocks: Iterable[Tensor]) -> None:
+        self._blocks = iter(blocks)
+        self._held = torch.zeros(2, 0)
+        self._start = 0
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Return the samples from `start` to `stop`, counted from the start of the stream."""
+        parts = [self._held]
+        held = self._start + self._held.shape[-1]
+        while held < stop:
+            parts.append(next(self._blocks))
+            held += parts[-1].shape[-1]
+        self._held = torch.cat(parts, dim=1)
+        return self._held[:, start - self._start : stop - self._start]
+
+    def forget(self, before: int) -> None:
+        """Give back the memory of what lies before a sample."""
+        self._held = self._held[:, before - self._start :].clone()
+        self._start = before
+
+
+def without_warnings(blocks: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Read a stream a second time without repeating what it said the first time."""
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            block = next(blocks, None)
+        if block is None:
+            return
+        yield block

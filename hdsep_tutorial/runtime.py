@@ -1,4 +1,8 @@
-"""Where the network runs and how: device, precision and the memory that is kept."""
+"""Where the network runs and how: device, precision, and the memory that it takes and keeps.
+
+The number of threads stays torch's own, one for each core. To run two chunks at once with one
+thread each took twice the memory and was no faster (`benchmarks/RESULTS.md`).
+"""
 
 import contextlib
 import ctypes
@@ -7,8 +11,10 @@ import sys
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
 PRECISIONS = ("float32", "bfloat16")
+_CPU_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # as x86 and Arm call it
 
 
 def pick_device(name: str | torch.device | None = None) -> torch.device:
@@ -45,6 +51,80 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
     return device
 
 
+def pick_precision(device: torch.device | str, precision: str = "auto") -> str:
+    """Choose the precision of the network: bfloat16 where the hardware computes in it.
+
+    Args:
+        device: where the network runs.
+        precision: "auto", or "float32" or "bfloat16", which are returned as they are.
+
+    Returns:
+        "float32" or "bfloat16".
+
+    Raises:
+        ValueError: the precision is unknown.
+
+    Example:
+        >>> pick_precision("cpu", "float32")
+        'float32'
+
+    Lesson: 12_making_it_fast
+    """
+    if precision in PRECISIONS:
+        return precision
+    if precision != "auto":
+        raise ValueError(
+            f"precision is {precision!r}, expected one of auto, {', '.join(PRECISIONS)}"
+        )
+    kind = torch.device(device).type
+    if kind == "cuda":
+        has_it = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has_it = kind == "cpu" and any(map(torch.cpu.get_capabilities().get, _CPU_BFLOAT16))
+    return "bfloat16" if has_it else "float32"
+
+
+def forecast(
+    model: nn.Module,
+    length_s: float,
+    *,
+    sample_rate: int = 44_100,
+    segment_s: float = 10.0,
+    batch_size: int = 1,
+    precision: str = "float32",
+) -> int:
+    """Say how much memory `separate_sources` will take on a CPU, before it starts.
+
+    The stems take 8 bytes for each sample of each source. The network takes what the chunks
+    that run at once need, whatever the length of the song: a part for their spectrograms and a
+    part that grows with the width of the network, as measured (`benchmarks/RESULTS.md`).
+
+    Args:
+        model: torchaudio's Hybrid Demucs, or what `fast_network` makes of it.
+        length_s: of the song in seconds.
+        sample_rate: this and what follows as for `separate_sources`.
+        segment_s: length of a chunk in seconds.
+        batch_size: chunks that run at once.
+        precision: "float32", "bfloat16" or "auto".
+
+    Returns:
+        Bytes beyond what the process holds now, at the peak; right within 20 % for the peak.
+
+    Raises:
+        ValueError: the model is no Hybrid Demucs, or the precision is unknown.
+
+    Lesson: 12_making_it_fast
+    """
+    if not hasattr(model, "channels"):
+        raise ValueError(f"model is {type(model).__name__}, expected a Hybrid Demucs")
+    halved = pick_precision("cpu", precision) == "bfloat16"
+    fixed, each_channel = (40e6, 0.68e6) if halved else (72e6, 0.8e6)
+    seconds_at_once = min(segment_s, length_s) * batch_size
+    weights = 2 * sum(weight.numel() for weight in model.parameters()) if halved else 0
+    stems = 8 * len(model.sources) * round(length_s * sample_rate)
+    return round(stems + weights + seconds_at_once * (fixed + each_channel * model.channels))
+
+
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
     """Return the context in which the network computes.
 
@@ -63,6 +143,26 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     if precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+@contextlib.contextmanager
+def lend(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Lend a model to a device for inference, and leave it as it was found.
+
+    Lesson: 06_whole_song
+    """
+    parameter = next(iter(model.parameters()), None) if isinstance(model, nn.Module) else None
+    if parameter is None:
+        yield
+        return
+    home, modes = parameter.device, {module: module.training for module in model.modules()}
+    try:
+        model.to(device).eval()
+        yield
+    finally:
+        model.to(home)
+        for module, training in modes.items():
+            module.training = training
 
 
 @contextlib.contextmanager

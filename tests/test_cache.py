@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from hdsep_tutorial import cache
+from hdsep_tutorial.__main__ import main
+from hdsep_tutorial.separation import separate_sources
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +113,39 @@ def test_clear_says_what_it_freed(folder, stems):
     size = sum(path.stat().st_size for path in folder.iterdir())
     assert cache.clear() == size > 7_200
     assert not list(folder.iterdir())
+
+
+def test_a_song_is_separated_once(tiny_hdemucs, folder):
+    calls, mixture = [], torch.randn(2, 30_000)
+
+    class Counting(torch.nn.Module):
+        sources = ("all",)
+
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, chunks):
+            calls.append(chunks.shape)
+            return self.weight * chunks[:, None]
+
+    model, options = Counting(), {"segment_s": 0.3, "overlap_s": 0.1, "progress": False}
+    first = separate_sources(model, mixture, **options, cache=True)
+    ran = len(calls)
+    again = separate_sources(model, mixture, **options, cache=True)
+    assert ran > 0
+    assert len(calls) == ran
+    assert again["all"].equal(first["all"])
+    separate_sources(model, mixture, **{**options, "overlap_s": 0.2}, cache=True)
+    separate_sources(model, mixture, **options)
+    assert len(calls) > 2 * ran
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_the_command_line_shows_and_clears(stems, capsys):
+    cache.recall("a" * 40, lambda: stems)
+    assert main(["cache"]) == 0
+    assert "1 results, 0 MB" in capsys.readouterr().out
+    assert main(["cache", "--clear"]) == 0
+    assert "deleted" in capsys.readouterr().out
+    assert cache.recall("a" * 40, lambda: {"new": torch.ones(1)}).keys() == {"new"}

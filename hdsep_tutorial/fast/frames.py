@@ -1,0 +1,53 @@
+"""The spectrogram of Hybrid Demucs, straight in the order that the layers want, and back.
+
+torchaudio pads, calls `stft`, which pads again, drops frames, and turns the axes round. The frames
+that remain can be cut out directly. (Saves 4 % of a chunk's time with the large network, 20 %
+with the demo model.)
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def spectrogram(waveform: Tensor, window: Tensor) -> Tensor:
+    """Transform (batch, channel, time) as HDemucs does, into the order (batch, time, frequency).
+
+    Returns:
+        (batch, frames, frequencies, 2·channel) float32: real and imaginary part of each channel,
+        without the highest frequency; one frame for each started quarter of the window.
+    """
+    n_fft, hop, length = len(window), len(window) // 4, waveform.shape[-1]
+    frames = math.ceil(length / hop)
+    left, right = hop // 2 * 3, hop // 2 * 3 + frames * hop - length
+    x = F.pad(waveform, (0, max(0, right - length + 1)))  # a reflection needs enough to reflect
+    pieces = F.pad(x, (left, right), "reflect").unfold(-1, n_fft, hop)[:, :, :frames]
+    spectrum = torch.fft.rfft(pieces * (window / math.sqrt(n_fft)))[..., :-1]
+    return torch.view_as_real(spectrum).permute(0, 2, 3, 1, 4).flatten(3)
+
+
+def waveform(spectrum: Tensor, window: Tensor, length: int) -> Tensor:
+    """Undo `spectrogram`: each sample is the sum of four overlapping frames.
+
+    Args:
+        spectrum: (batch, frames, frequencies, 2·channel) real and imaginary parts.
+        window: (n_fft,), a periodic Hann window: four shifted squares of it sum to 1.5.
+        length: of the waveform in samples.
+
+    Returns:
+        (batch, channel, length) float32.
+    """
+    n_fft, hop = len(window), len(window) // 4
+    batch, frames, _, parts = spectrum.shape
+    bins = window.new_empty(batch, parts // 2, frames, n_fft // 2 + 1, 2)
+    bins[..., :-1, :] = spectrum.unflatten(-1, (-1, 2)).permute(0, 3, 1, 2, 4)
+    bins[..., -1, :] = 0
+    pieces = torch.fft.irfft(torch.view_as_complex(bins), n_fft)
+    pieces = pieces.mul_(window * (math.sqrt(n_fft) / 1.5)).unflatten(-1, (4, hop))
+    total = pieces.new_zeros(batch, parts // 2, frames + 3, hop)
+    for quarter in range(4):
+        total[:, :, quarter : quarter + frames] += pieces[:, :, :, quarter]
+    start = hop // 2 * 3
+    return total.flatten(2)[..., start : start + length]
