@@ -11,7 +11,7 @@ COVERAGE := --cov=hdsep_tutorial --cov-config=pyproject.toml
 test test-fast notebooks: export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast lint notebooks bench doctor clean
+.PHONY: help demo lab test test-fast lint notebooks bench blank solutions train doctor clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -20,7 +20,7 @@ demo: $(VENV)/installed  ## separate the shipped song; stems, pictures and score
 	@$(BIN)/python -m hdsep_tutorial demo
 
 lab: $(VENV)/installed  ## open JupyterLab on the first lesson (Chinese: make lab LESSONS=zh)
-	$(BIN)/jupyter lab notebooks/$(LESSONS)/02_seeing_sound.ipynb \
+	$(BIN)/jupyter lab notebooks/$(LESSONS)/00_start_here.ipynb \
 		--LabApp.app_settings_dir=$(CURDIR)/notebooks/lab_settings \
 		--LabApp.extension_manager=readonly \
 		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
@@ -44,6 +44,21 @@ notebooks: $(VENV)/installed-test  ## run all lessons again and store their clea
 bench: $(VENV)/installed  ## measure what the README says (half an hour)
 	$(BIN)/python benchmarks/spectrogram.py --pictures 5
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/explorers.py
+	$(BIN)/python benchmarks/separation.py
+	$(BIN)/python benchmarks/separation.py --song
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/course.py
+
+blank: $(VENV)/installed  ## copy the lessons without solutions and outputs, for learners
+	$(BIN)/python notebooks/copies.py blank
+
+solutions: $(VENV)/installed  ## copy the lessons with every exercise solved, for teachers
+	$(BIN)/python notebooks/copies.py solutions
+
+train: $(VENV)/installed  ## train the demo model anew: days on two cores; stop and go on at any time
+	$(BIN)/python -m hdsep_tutorial.training songs out/training
+	$(BIN)/python -m hdsep_tutorial.training train out/training --processes 2
 
 doctor: $(VENV)/installed  ## print versions, device and memory, and test the installation
 	@$(BIN)/python -m hdsep_tutorial doctor

@@ -18,7 +18,10 @@ _ROOMS = {
     "comparison": ["compare_stems", "plot_comparison", "output_results"],
     "listening": ["listen"],
     "lesson": ["load_profile", "show_source"],
+    "player": ["StemPlayer"],
 }
+# Rooms that lessons enter by name, as in `hd.remix.karaoke(...)`.
+_OPEN_ROOMS = ("exercises", "explorer", "fast", "remix", "report", "synthesis", "training")
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = sorted(_ROOM_OF)
@@ -27,15 +30,16 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> object:
     """Import the room of `name` on first use, after checking that torch and torchaudio fit."""
-    if name not in _ROOM_OF:
-        raise AttributeError(f"hdsep_tutorial has no {name!r}; it has {', '.join(__all__)}")
+    if name not in _ROOM_OF and name not in _OPEN_ROOMS:
+        raise AttributeError(f"hdsep_tutorial has no {name!r}; it has {', '.join(__dir__())}")
     from .startup import check_installation
 
     check_installation()
-    value = getattr(import_module(f".{_ROOM_OF[name]}", __name__), name)
+    room = import_module(f".{_ROOM_OF.get(name, name)}", __name__)
+    value = room if name in _OPEN_ROOMS else getattr(room, name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, *_OPEN_ROOMS, "__version__"]

@@ -56,9 +56,11 @@ def _kept_metadata(cell: nbformat.NotebookNode) -> dict:
 
 
 def _stays(output: nbformat.NotebookNode) -> bool:
+    """Say whether an output is kept; of a widget its picture and its line of text are."""
     if output.output_type == "stream":
         return output.name == "stdout"
-    return WIDGET not in output.get("data", {})
+    output.get("data", {}).pop(WIDGET, None)
+    return bool(output.get("data", True))
 
 
 def _without_sound(output: nbformat.NotebookNode) -> nbformat.NotebookNode:

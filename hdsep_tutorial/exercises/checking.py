@@ -43,6 +43,8 @@ def exercise(check: Callable[..., str]) -> Callable[..., Verdict]:
         if len(answer) != 1 or not set(answer) <= set(names):
             calls = " or ".join(f"{check.__name__}({name}=...)" for name in names)
             raise TypeError(f"{check.__name__} got {', '.join(answer) or 'nothing'}: call {calls}")
+        if None in answer.values():
+            return Verdict(False, f"{', '.join(answer)} is None: put your answer in its place")
         try:
             return Verdict(True, check(**{name: answer.get(name) for name in names}))
         except NotYet as reason:

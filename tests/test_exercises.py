@@ -1,0 +1,135 @@
+"""Every solution passes, every typical wrong answer is told what is wrong, in both languages."""
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+from copies import copy_of, exercises
+from execute import lessons
+
+import hdsep_tutorial as hd
+from hdsep_tutorial.exercises import checking
+
+ROOT = Path(__file__).parents[1]
+
+
+def answer(source, check_cell):
+    """Run an answer and the lesson's own check cell; return its verdict."""
+    room = {"torch": torch, "hd": hd}
+    exec(source, room)
+    *before, last = ast.parse(check_cell).body
+    exec(compile(ast.Module(before, []), "check", "exec"), room)
+    return eval(compile(ast.Expression(last.value), "check", "eval"), room)
+
+
+def _all():
+    for path in lessons():
+        notebook = nbformat.read(path, as_version=4)
+        for task in exercises(notebook):
+            todo, check = (notebook.cells[number].source for number in (task.todo, task.check))
+            yield path, task.name, todo, check, task.solution
+
+
+ALL = list(_all())
+each_exercise = pytest.mark.parametrize(
+    ("path", "name", "todo", "check", "solution"),
+    ALL,
+    ids=[f"{path.parent.name}-{path.stem[:2]}-{name}" for path, name, *_ in ALL],
+)
+
+
+@each_exercise
+def test_the_solution_passes_and_the_empty_cell_does_not(path, name, todo, check, solution):
+    verdict = answer(solution, check)
+    assert verdict.passed, verdict
+    assert "..." in todo, f"{name}: the cell to fill has no ..."
+    assert not answer(todo, check).passed
+
+
+@each_exercise
+def test_wrong_answers_are_rejected_each_with_its_own_sentence(path, name, todo, check, solution):
+    table = importlib.import_module(f"wrong_answers.lesson_{path.stem[:2]}").WRONG[name]
+    assert len(table) >= 3
+    said = {}
+    for source, fragment in table:
+        verdict = answer(source, check)
+        assert not verdict.passed, source
+        assert fragment in verdict.message, verdict.message
+        assert verdict.message not in said, f"the same sentence for\n{source}"
+        assert "\n" not in verdict.message
+        said[verdict.message] = source
+
+
+@each_exercise
+def test_a_hint_comes_before_the_solution(path, name, todo, check, solution):
+    text = "".join(c.source for c in nbformat.read(path, as_version=4).cells)
+    before = text.split(solution)[0]
+    assert before.count("<details>") >= 2, "no folded hint before the folded solution"
+
+
+def test_every_check_is_called_by_a_lesson():
+    called = {re.search(r"check_\d\d", check).group() for _, _, _, check, _ in ALL}
+    assert called == {name for name in hd.exercises.__all__ if name.startswith("check_")}
+
+
+def test_a_check_says_how_it_is_called():
+    with pytest.raises(TypeError, match=r"check_01 got nothing: call check_01\(residual=...\) or"):
+        hd.exercises.check_01()
+    with pytest.raises(TypeError, match="check_01 got residue"):
+        hd.exercises.check_01(residue=len)
+
+
+EVERY = [
+    (getattr(hd.exercises, check), name)
+    for check in hd.exercises.__all__
+    if check.startswith("check_")
+    for name in inspect.signature(getattr(hd.exercises, check)).parameters
+]
+NONSENSE = [None, 3, -0.5, "x" * 99, torch.zeros(3), torch.full((2, 9), torch.nan), {1: 1}, len]
+    None,
+    3,
+    -0.5,
+    "x" * 99,
+    torch.zeros(3),
+    torch.full((2, 9), torch.nan),
+    {"a": 1},
+    [],
+    len,
+]
+
+
+@pytest.mark.parametrize(("check", "name"), EVERY, ids=[name for _, name in EVERY])
+def test_nonsense_is_answered_in_a_sentence(check, name):
+    for nonsense in NONSENSE:
+        for answer in (nonsense, lambda *_, value=nonsense: value):
+            verdict = check(**{name: answer})
+            assert not verdict.passed
+            assert len(str(verdict).splitlines()) == 1
+
+
+def test_what_a_learner_wrote_is_run_on_copies():
+    sound = torch.ones(3)
+    with pytest.raises(checking.NotYet, match="changed its input in place"):
+        checking.ask(lambda x: x.mul_(2), sound, name="double")
+    assert sound.tolist() == [1, 1, 1]
+    with pytest.raises(checking.NotYet, match="stopped with ZeroDivisionError for 0: division"):
+        checking.ask(lambda n: 1 / n, 0, name="inverse")
+
+
+@pytest.mark.parametrize("path", sorted({path for path, *_ in ALL}), ids=lambda p: p.stem)
+def test_the_copies_hide_or_fill_in_the_solutions(path):
+    solutions = [solution for p, _, _, _, solution in ALL if p == path]
+    for kind in ("blank", "solutions"):
+        copy = copy_of(nbformat.read(path, as_version=4), kind)
+        assert not any(cell.get("outputs") for cell in copy.cells)
+        code = "\n".join(cell.source for cell in copy.cells if cell.cell_type == "code")
+        text = "\n".join(cell.source for cell in copy.cells)
+        for solution in solutions:
+            assert (solution.rstrip() in code) == (kind == "solutions")
+            assert (solution in text) == (kind == "solutions")
+        nbformat.validate(copy)
