@@ -65,7 +65,7 @@ def framewise_sdr(
     [inf, inf]
 
     Source: Stöter, Liutkus, Ito (2018), The 2018 Signal Separation Evaluation Campaign.
-    Lesson: 07_against_the_truth
+    Lesson: 08_scores
     """
     _check(reference, estimate)
     frames = _frames(reference.shape[-1], sample_rate, frame_s)
@@ -79,7 +79,7 @@ def median_db(scores: Iterable[float | None]) -> float | None:
     >>> median_db([1.0, None, 3.0, 2.0])
     2.0
 
-    Lesson: 07_against_the_truth
+    Lesson: 08_scores
     """
     present = [score for score in scores if score is not None]
     median = statistics.median(present) if present else math.nan
@@ -105,7 +105,7 @@ def si_sdr(reference: Tensor, estimate: Tensor) -> float | None:
     inf
 
     Source: Le Roux, Wisdom, Erdogan, Hershey (2019), SDR – Half-baked or Well Done?
-    Lesson: 07_against_the_truth
+    Lesson: 08_scores
     """
     _check(reference, estimate)
     signal, loudness = _energy(reference), _energy(estimate)
@@ -137,7 +137,7 @@ def sdr_v3(reference: Tensor, estimate: Tensor) -> float | None:
 
     Source: Vincent, Gribonval, Févotte (2006), Performance measurement in blind audio source
     separation.
-    Lesson: 07_against_the_truth
+    Lesson: 08_scores
     """
     _check(reference, estimate)
     reference, estimate = (torch.atleast_2d(part).double() for part in (reference, estimate))
@@ -178,7 +178,7 @@ def bss_eval(
 
     Source: Stöter, Liutkus, Ito (2018), The 2018 Signal Separation Evaluation Campaign (BSS
     Eval v4, "images").
-    Lesson: 07_against_the_truth
+    Lesson: 08_scores
     """
     if references.keys() != estimates.keys():
         names = f"{[*references]} and {[*estimates]}"

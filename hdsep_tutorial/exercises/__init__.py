@@ -17,6 +17,7 @@ from .lesson_08 import check_08
 from .lesson_09 import check_09
 from .lesson_10 import check_10
 from .lesson_11 import check_11
+from .lesson_12 import check_12
 from .lesson_13 import check_13
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "check_09",
     "check_10",
     "check_11",
+    "check_12",
     "check_13",
 ]

@@ -57,7 +57,8 @@ def _check_left_out(left_out) -> str:
         mixture = sum(stem for name, stem in stems.items() if name != missing)
         answer = ask(left_out, mixture, stems, name="left_out")
         if not isinstance(answer, str) or answer not in STEMS:
-            raise NotYet(f"left_out returned {describe(answer)}, expected one of {', '.join(STEMS)}")
+            said = describe(answer)
+            raise NotYet(f"left_out returned {said}, expected one of {', '.join(STEMS)}")
         answers.append(answer)
         tries.append((mixture, stems, missing))
     expected = [missing for _, _, missing in tries]
