@@ -45,6 +45,8 @@ def key_of(model: nn.Module, mixture: Tensor, **settings: object) -> str | None:
         return None
     facts = [type(model).__qualname__, list(model.sources), torch.__version__, settings]
     sha = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
+    for path in _how_it_is_done():
+        sha.update(path.read_bytes())
     for name, tensor in [*weights.items(), ("mixture", mixture)]:
         sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         sha.update(_bytes(tensor))
@@ -76,6 +78,17 @@ def clear() -> int:
         freed += path.stat().st_size
         path.unlink()
     return freed
+
+
+def _how_it_is_done() -> list[Path]:
+    """Return the rooms that decide a result: after a change there, old results do not count."""
+    here = Path(__file__).parent
+    return [
+        here / "chunks.py",
+        here / "separation.py",
+        here / "runtime.py",
+        *sorted(here.glob("fast/*.py")),
+    ]
 
 
 def _read(path: Path) -> Stems | None:

@@ -56,11 +56,13 @@ def _kept_metadata(cell: nbformat.NotebookNode) -> dict:
 
 
 def _stays(output: nbformat.NotebookNode) -> bool:
-    """Say whether an output is kept; of a widget its picture and its line of text are."""
+    """Say whether an output is kept: of a widget its picture and its line, of a bar nothing."""
     if output.output_type == "stream":
         return output.name == "stdout"
-    output.get("data", {}).pop(WIDGET, None)
-    return bool(output.get("data", True))
+    data = output.get("data", {})
+    if data.pop(WIDGET, None):
+        return "image/png" in data or "text/html" in data
+    return True
 
 
 def _without_sound(output: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -1,16 +1,20 @@
 """Seal assets/ after a change: cut the segment files, write SHA256SUMS and LICENSES.md anew.
 
-    python tests/seal_assets.py
+    python tests/seal_assets.py          # after a change
+    python tests/seal_assets.py 100000   # after rendering the demo song anew from this seed
 
 A test compares what this writes with what is there.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import soundfile
+import torch
 
 from hdsep_tutorial.assets import sha256_of
+from hdsep_tutorial.synthesis import make_song
 
 ASSETS = Path(__file__).parents[1] / "assets"
 WRITTEN_HERE = ("SHA256SUMS", "LICENSES.md")
@@ -34,6 +38,23 @@ licences of their own (`python -m hdsep_tutorial fetch --list`).
 
 `sha256sum -c SHA256SUMS` checks them all. `python tests/seal_assets.py` writes both lists anew.
 """
+
+
+def write_song(seed, folder):
+    """Render a song by the band: one FLAC of 16 bit per stem, and its card."""
+    song = make_song(seed)
+    for name, stem in song.stems.items():
+        steps = (stem * 32768).to(torch.int16).T.numpy()
+        soundfile.write(folder / f"{name}.flac", steps, song.sample_rate, "PCM_16")
+    card = json.loads((folder / "song.json").read_text(encoding="utf-8"))
+    card |= {
+        "title": song.title,
+        "seed": seed,
+        "tempo_bpm": round(song.tempo_bpm, 1),
+        "key": song.key_name,
+        "sections": [{"start_s": round(start, 1), "name": name} for start, name in song.sections],
+    }
+    (folder / "song.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
 def cut_segment(folder):
@@ -76,6 +97,8 @@ def licences_text():
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        write_song(int(sys.argv[1]), ASSETS / "demo_song")
     cut_segment(ASSETS / "demo_song")
     (ASSETS / "SHA256SUMS").write_text(sums_text(), encoding="utf-8", newline="\n")
     (ASSETS / "LICENSES.md").write_text(licences_text(), encoding="utf-8", newline="\n")

@@ -110,8 +110,10 @@ def test_functions_stay_short_and_say_what_they_take():
 
 def test_public_functions_name_their_errors_and_their_lesson():
     for name in hdsep_tutorial.__all__:
-        text = getattr(hdsep_tutorial, name).__doc__
-        assert "Args:" in text, name
+        named = getattr(hdsep_tutorial, name)
+        text = named.__doc__
+        takes = named.__init__.__doc__ if isinstance(named, type) else text
+        assert "Args:" in takes, name
         assert "Lesson: " in text.splitlines()[-1] or "Lesson: " in text.splitlines()[-2], name
 
 

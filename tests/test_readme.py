@@ -41,7 +41,7 @@ NEEDS_A_SERVER_THAT_IS_NOT_OURS = {
     ".venv/bin/pip install torch==2.11.0 torchaudio==2.11.0 "
     "--index-url https://download.pytorch.org/whl/cpu"
 }
-LAB = {"make lab", ".venv/bin/jupyter lab notebooks/en/02_seeing_sound.ipynb"}
+LAB = {"make lab", ".venv/bin/jupyter lab notebooks/en/00_start_here.ipynb"}
 
 
 def test_every_command_of_the_readme_is_run_somewhere():
@@ -90,7 +90,7 @@ def test_lab_opens_the_first_lesson_without_news_updates_or_extension_manager(tm
     )
     line = next(line for line in shown.stdout.replace("\\\n", " ").splitlines() if " lab " in line)
     words = shlex.split(line)[1:]
-    assert words[1] == "notebooks/en/02_seeing_sound.ipynb"
+    assert words[1] == "notebooks/en/00_start_here.ipynb"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

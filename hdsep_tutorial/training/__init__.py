@@ -9,6 +9,7 @@ The clock of a run is the audio that the network has heard, in hours, never the 
 run that is interrupted and resumed ends where an uninterrupted one does.
 """
 
+import json
 import math
 import os
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchaudio.models import HDemucs
 
+from ..assets import shipped
 from ..runtime import autocast
 from ..synthesis import SAMPLE_RATE, make_song
 
@@ -60,6 +62,14 @@ class Recipe:
     stft_weight: float = 0.3
     together: float = 0.4
     seed: int = 0
+
+
+def demo_card() -> dict:
+    """Return the card of the shipped model: recipe, seeds, validation curve, scores, limits.
+
+    Lesson: 13_train_your_own
+    """
+    return json.loads(shipped("demo_model/hdemucs_mini16.json").read_text(encoding="utf-8"))
 
 
 def render_songs(folder: Path, seeds: range, *, duration_s: float = 22.0) -> None:

@@ -62,14 +62,17 @@ def export(run: Run, path: Path, **facts: object) -> None:
     partial.chmod(0o644)  # save_file lets nobody else read it
     partial.replace(path.with_suffix(".safetensors"))
     shape = {"sources": list(SOURCES), "audio_channels": 2, "channels": run.recipe.channels}
+    millions = sum(weight.numel() for weight in weights.values()) / 1e6
     card = {
+        "title": f"Small Hybrid Demucs ({run.recipe.channels} channels, {millions:.1f} million "
+        "parameters)",
         "hdemucs": shape | {"nfft": 4096, "depth": 6},
         "sample_rate": SAMPLE_RATE,
         "dtype": "float16",
         "steps": run.step,
         "audio_hours": round(run.hours, 2),
         "recipe": asdict(run.recipe),
-        "licence": "CC-BY-4.0",
+        "licence": "CC BY 4.0",
         "trained_on": "songs of hdsep_tutorial.synthesis and nothing else",
         "cannot": "It never heard a real instrument or voice: use the official model for those.",
         **facts,
