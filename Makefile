@@ -8,10 +8,10 @@ CELL_TIMEOUT_S := 300
 COVERAGE := --cov=hdsep_tutorial --cov-config=pyproject.toml
 
 # Two workers with one thread each: threads that outnumber the cores wait for one another.
-test test-fast notebooks: export OMP_NUM_THREADS = 1
+test test-fast notebooks book: export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast lint notebooks bench blank solutions train doctor clean
+.PHONY: help demo lab test test-fast lint notebooks bench book stick blank solutions train doctor clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -23,7 +23,8 @@ lab: $(VENV)/installed  ## open JupyterLab on the first lesson (Chinese: make la
 	$(BIN)/jupyter lab notebooks/$(LESSONS)/00_start_here.ipynb \
 		--LabApp.app_settings_dir=$(CURDIR)/notebooks/lab_settings \
 		--LabApp.extension_manager=readonly \
-		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
+		--FileContentsManager.pre_save_hook=hdsep_tutorial.export.strip_on_save
 
 test: lint  ## lint, unit tests, then all notebooks with their printed numbers compared
 	$(BIN)/pytest -n 2 --dist loadfile $(COVERAGE) --cov-report=
@@ -50,6 +51,12 @@ bench: $(VENV)/installed  ## measure what the README says (half an hour)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/course.py
 
+book: $(VENV)/installed-book  ## build the book in both languages: out/book/index.html
+	$(BIN)/python book/bind.py
+
+stick: $(VENV)/installed  ## gather everything for a room without a network: out/stick
+	$(BIN)/python book/stick.py
+
 blank: $(VENV)/installed  ## copy the lessons without solutions and outputs, for learners
 	$(BIN)/python notebooks/copies.py blank
 
@@ -74,6 +81,10 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
+$(VENV)/installed-book: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[book]"
+	@touch $@
+
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,book]"
 	@touch $@

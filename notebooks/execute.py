@@ -5,6 +5,7 @@ Players, widgets and their state stay out: sound is made anew when a learner run
     python notebooks/execute.py [notebook ...]
 """
 
+import re
 import sys
 from pathlib import Path
 from time import perf_counter
@@ -66,9 +67,13 @@ def _stays(output: nbformat.NotebookNode) -> bool:
 
 
 def _without_sound(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Leave a player's line of text, without the megabytes of sound."""
-    if "<audio" in output.get("data", {}).get("text/html", ""):
+    """Leave a player's line of text and its picture, without the megabytes of sound."""
+    page = output.get("data", {}).get("text/html", "")
+    if "<audio" in page:
         del output.data["text/html"]
+        picture = re.search(r'src="data:image/png;base64,([^"]+)"', page)
+        if picture:
+            output.data["image/png"] = picture.group(1)
     return output
 
 

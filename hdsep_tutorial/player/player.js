@@ -204,7 +204,7 @@ export function mount(root, song, sounds, remote = null) {
   const play = button("▶ Play", "Play or pause (space)", () => toggle(), { class: "play", disabled: "" });
   const loop = button("⟲ Loop", "Loop on or off (l)", () => toggleLoop());
   const side = button("A/B", "All stems: estimate or reference (x)", () => toggleSide(), { class: "side" });
-  const test = button("Blind test", "Blind A/B/X test of what sounds now", () => startBlind());
+  const test = button("Blind test", "Blind test: A/B/X of what sounds now", () => startBlind());
   const help = button("?", "Show the keys (?)", () => (keys.hidden = !keys.hidden), { class: "help" });
   const clock = element("span", { class: "clock" });
   const status = element("span", { class: "status", role: "status" }, "loading …");
@@ -448,6 +448,7 @@ export function mount(root, song, sounds, remote = null) {
     const onReference = withReference.filter((name) => state.on_reference.includes(name)).length;
     const mixed = onReference && onReference < withReference.length;
     side.textContent = `A/B: ${blind ? "blind" : mixed ? "both" : onReference ? "reference" : "estimate"}`;
+    side.setAttribute("aria-label", `${side.textContent}, of all stems (x)`);
     test.setAttribute("aria-pressed", Boolean(blind));
     desk.classList.toggle("is-blind", Boolean(blind)); // meters and colours would tell
     timeline.setAttribute("aria-valuenow", state.position_s.toFixed(2)); // not with every frame:

@@ -246,7 +246,7 @@ def test_the_meters_show_the_level_and_the_output_clips_in_words(page, tmp_path,
 def test_blind_test_reveals_after_ten_trials(page, tmp_path, fragment, said, right, chance):
     show(page, tmp_path, fragment)
     page.evaluate("Math.random = () => 0.3")  # X is always A, the estimate
-    page.get_by_role("button", name="Blind A/B/X").click()
+    page.get_by_role("button", name="Blind test").click()
     assert settled(page)["playing"]
     assert page.locator("[data-stem=drums] .swap").is_disabled()
     assert not page.locator(".meter i").first.is_visible(), "meters would tell"

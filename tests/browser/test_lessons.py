@@ -1,0 +1,47 @@
+"""Lessons as a learner runs them: in JupyterLab, from top to bottom, in both languages."""
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from laboratory import run_lesson
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+# HDSEP_LESSONS=all runs every lesson, which takes a quarter of an hour.
+CHOSEN = ["en/04_first_separation", "zh/07_against_the_truth"]
+if os.environ.get("HDSEP_LESSONS") == "all":
+    CHOSEN = sorted(
+        f"{path.parent.name}/{path.stem}" for path in ROOT.glob("notebooks/[a-z][a-z]/*.ipynb")
+    )
+PLAYING = """() => {
+  const { mixer } = document.querySelector(".jp-NotebookPanel .stem-player").player;
+  return { clock: mixer.context.currentTime, position: mixer.position };
+}"""
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_lesson_runs_and_its_player_plays(lab, lab_page, name):
+    source = ROOT / "notebooks" / f"{name}.ipynb"
+    notebook = name.replace("/", "_") + ".ipynb"
+    copy = nbformat.read(source, as_version=4)
+    for cell in copy.cells:
+        if cell.cell_type == "code":  # so that a cell with a number is one that was run here
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(copy, lab.folder / notebook)
+    lab.open(lab_page, notebook)
+    run_lesson(lab_page, timeout_s=280)
+    sounds = lab_page.locator(".jp-NotebookPanel audio, .jp-NotebookPanel .stem-player")
+    sounds.first.wait_for(state="attached", timeout=30_000)
+    players = lab_page.locator(".jp-NotebookPanel .stem-player")
+    if "hd.StemPlayer(" not in source.read_text(encoding="utf-8"):
+        return
+    players.first.scroll_into_view_if_needed()
+    lab_page.locator(".stem-player[data-ready=yes]").first.wait_for(timeout=60_000)
+    players.first.locator("button").first.click()
+    before = lab_page.evaluate(PLAYING)
+    lab_page.wait_for_timeout(700)
+    after = lab_page.evaluate(PLAYING)
+    assert after["clock"] > before["clock"] + 0.3
+    assert after["position"] > before["position"]
