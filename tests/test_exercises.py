@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import re
+import sys
 from pathlib import Path
 
 import nbformat
@@ -16,6 +17,9 @@ import hdsep_tutorial as hd
 from hdsep_tutorial.exercises import checking
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "teaching"))
+
+import make_pages  # noqa: E402
 
 
 def answer(source, check_cell):
@@ -123,3 +127,9 @@ def test_the_copies_hide_or_fill_in_the_solutions(path):
             assert (solution.rstrip() in code) == (kind == "solutions")
             assert (solution in text) == (kind == "solutions")
         nbformat.validate(copy)
+
+
+@pytest.mark.slow
+def test_the_teachers_pages_are_those_that_the_lessons_make():
+    for page, text in make_pages.pages().items():
+        assert page.read_text(encoding="utf-8") == text, "run python teaching/make_pages.py"

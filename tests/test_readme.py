@@ -66,6 +66,7 @@ def test_a_command_of_the_readme_works(command, tmp_path, monkeypatch, capsys):
         save_audio(tmp_path / name, noise, 44_100)
     pin(monkeypatch, official_folder())
     monkeypatch.setenv("HDSEP_ASSETS", str(tmp_path / "cache"))
+    monkeypatch.setenv("HDSEP_CACHE", str(tmp_path / "kept"))
     words = [
         name
         for word in shlex.split(command)

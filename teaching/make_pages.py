@@ -1,6 +1,6 @@
 """Make the question bank and the marking guide from the lessons and from what the checks say.
 
-    python teaching/build.py
+    python teaching/make_pages.py
 
 A test compares what this writes with what is there.
 """
