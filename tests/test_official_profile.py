@@ -44,6 +44,7 @@ def _official(server, cache, tmp_path, monkeypatch):
     for name, value in {
         "NO_PROXY": "127.0.0.1",
         "HDSEP_ASSETS": str(cache),
+        "HDSEP_CACHE": str(tmp_path / "kept"),
         "HDSEP_MIRROR": server.url,
         "HDSEP_PROFILE": "official",
         "IPYTHONDIR": str(tmp_path / "ipython"),

@@ -46,6 +46,7 @@ def player_html(song: dict[str, Any], urls: list[str], *, inline_module: bool) -
 def picture_of(name: str, sound: Tensor, sample_rate: int, *, start_s: float) -> dict[str, Any]:
     """Draw a spectrogram without margins, so that its width is the time, and what it needs."""
     from matplotlib.figure import Figure
+    from PIL import Image  # matplotlib brings it
 
     figure, buffer = Figure(figsize=(8, 1.5), dpi=100), io.BytesIO()
     ax = figure.add_axes((0, 0, 1, 1))
@@ -55,10 +56,12 @@ def picture_of(name: str, sound: Tensor, sample_rate: int, *, start_s: float) ->
     ax.set(xticks=[], yticks=[], frame_on=True)
     ax.spines[:].set_visible(False)
     figure.savefig(buffer, format="png")
+    small = io.BytesIO()
+    Image.open(buffer).convert("RGB").quantize(128).save(small, "png", optimize=True)
     top = hz_to_mel(sample_rate / 2)
     hertz = [hz for hz in TICKS_HZ["mel"] if 0 < hz < sample_rate / 2]
     return {
-        "url": data_url("image/png", buffer.getvalue()),
+        "url": data_url("image/png", small.getvalue()),
         "text": text,
         "label": name,
         "ticks": [[f"{hz / 1000:g} kHz", hz_to_mel(hz) / top] for hz in hertz],
