@@ -135,7 +135,10 @@ def test_demo_writes_stems_pictures_and_both_score_tables(tmp_path, capsys):
     assert main(["demo"]) == 0
     stems = ("bass", "drums", "other", "vocals")
     expected = ["mixture.wav", *(f"{stem}.{kind}" for stem in stems for kind in ("wav", "png"))]
-    assert _files(tmp_path / "out" / "demo") == sorted(expected)
+    assert _files(tmp_path / "out" / "demo") == sorted([*expected, "report.html"])
+    page = tmp_path / "out" / "demo" / "report.html"
+    assert 1e6 < page.stat().st_size < 12e6
+    assert "stem-player" in page.read_text(encoding="utf-8")
     printed = capsys.readouterr().out
     assert "150–155 s" in printed
     assert "whole song" in printed

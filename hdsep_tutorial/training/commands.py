@@ -73,7 +73,7 @@ def export(run: Run, path: Path, **facts: object) -> None:
         "audio_hours": round(run.hours, 2),
         "recipe": asdict(run.recipe),
         "licence": "CC BY 4.0",
-        "trained_on": "songs of hdsep_tutorial.synthesis and nothing else",
+        "trained_on": "synthetic songs made by a program, no recording, and not the demo song",
         "cannot": "It never heard a real instrument or voice: use the official model for those.",
         **facts,
     }

@@ -11,7 +11,7 @@ WRONG = {
     "split": [
         ("import random\n"
          "def split(excerpts):\n"
-         "    excerpts = random.sample(excerpts, len(excerpts))\n"
+         "    excerpts = random.Random(1).sample(excerpts, len(excerpts))\n"
          "    fifth = len(excerpts) // 5\n"
          "    return excerpts[fifth:], excerpts[:fifth]",
          "that is the leak"),
