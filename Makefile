@@ -27,13 +27,13 @@ lab: $(VENV)/installed  ## open JupyterLab on the first lesson (Chinese: make la
 		--FileContentsManager.pre_save_hook=hdsep_tutorial.export.strip_on_save
 
 test: lint  ## lint, unit tests, then all notebooks with their printed numbers compared
-	$(BIN)/pytest -n 2 --dist loadgroup $(COVERAGE) --cov-report=
+	$(BIN)/pytest -n 2 --dist loadfile $(COVERAGE) --cov-report=
 	$(BIN)/pytest -n 2 --dist loadfile $(COVERAGE) --cov-append --cov-report=term \
 		--nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg \
 		--nbval-cell-timeout $(CELL_TIMEOUT_S) notebooks
 
 test-fast: $(VENV)/installed-test  ## unit tests without the slow ones, under a minute
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(VENV)/installed-test  ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -76,14 +76,3 @@ def tiny_hdemucs():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return HDemucs(sources=SOURCES, audio_channels=2, channels=4, nfft=4096, depth=6).eval()
-
-
-def pytest_collection_modifyitems(items):
-    """Keep the tests of a file on one worker, as --dist loadfile does, but share out the longest.
-
-    The lessons on the full-size model take half of the time: each one is a group of its own.
-    """
-    for item in items:
-        alone = "a_lesson_runs_unchanged" in item.name
-        name = item.name if alone else str(getattr(item, "path", ""))
-        item.add_marker(pytest.mark.xdist_group(name))
