@@ -32,7 +32,7 @@ test: lint  ## lint, unit tests, then all notebooks with their printed numbers c
 		--nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg \
 		--nbval-cell-timeout $(CELL_TIMEOUT_S) notebooks
 
-test-fast: $(VENV)/installed-test  ## unit tests without the slow ones, under a minute
+test-fast: $(VENV)/installed-test  ## unit tests without the slow ones, a minute and a half
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(VENV)/installed-test  ## ruff: rules and format
