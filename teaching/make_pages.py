@@ -55,14 +55,14 @@ def marking_guide(language: str) -> str:
             parts.append(f"{solution}:\n\n```python\n{task.solution.rstrip()}\n```\n")
             wrong = importlib.import_module(f"wrong_answers.lesson_{path.stem[:2]}").WRONG
             for source, _ in wrong[task.name]:
-                verdict = _verdict(source, notebook.cells[task.check].source)
+                verdict = verdict_on(source, notebook.cells[task.check].source)
                 parts.append(
                     f"{answer}:\n\n```python\n{source.strip()}\n```\n\n{says}: {verdict}\n"
                 )
     return "\n".join(parts)
 
 
-def _verdict(source: str, check: str) -> object:
+def verdict_on(source: str, check: str) -> object:
     """Run an answer and then the lesson's check cell; return what the check says."""
     room = {"torch": torch, "hd": hd}
     exec(source, room)

@@ -1,6 +1,5 @@
 """Every solution passes, every typical wrong answer is told what is wrong, in both languages."""
 
-import ast
 import importlib
 import inspect
 import re
@@ -20,15 +19,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "teaching"))
 
 import make_pages  # noqa: E402
-
-
-def answer(source, check_cell):
-    """Run an answer and the lesson's own check cell; return its verdict."""
-    room = {"torch": torch, "hd": hd}
-    exec(source, room)
-    *before, last = ast.parse(check_cell).body
-    exec(compile(ast.Module(before, []), "check", "exec"), room)
-    return eval(compile(ast.Expression(last.value), "check", "eval"), room)
+from make_pages import verdict_on as answer  # noqa: E402
 
 
 def _all():
@@ -100,8 +91,8 @@ NONSENSE = [None, 3, -0.5, "x" * 99, torch.zeros(3), torch.full((2, 9), torch.na
 @pytest.mark.parametrize(("check", "name"), EVERY, ids=[name for _, name in EVERY])
 def test_nonsense_is_answered_in_a_sentence(check, name):
     for nonsense in NONSENSE:
-        for answer in (nonsense, lambda *_, value=nonsense: value):
-            verdict = check(**{name: answer})
+        for given in (nonsense, lambda *_, value=nonsense: value):
+            verdict = check(**{name: given})
             assert not verdict.passed
             assert len(str(verdict).splitlines()) == 1
 
