@@ -101,7 +101,7 @@ class FastHDemucs(nn.Module):
             xt = xt.transpose(1, 2)[:, None].contiguous()
             x, xt = self._network(x.to(self.dtype), xt.to(self.dtype))
             stems = (len(self.sources), mixture.shape[1])
-            x = waveform(x * std + mean, self.window, mixture.shape[-1]).unflatten(1, stems)
+            x = waveform(x, self.window, mixture.shape[-1], mean, std).unflatten(1, stems)
             xt = xt[:, 0].transpose(1, 2).unflatten(1, stems)
             return x + (xt * std_t[:, None] + mean_t[:, None])
 

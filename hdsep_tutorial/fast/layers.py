@@ -74,18 +74,20 @@ class Gated(Kept):
     """A layer and the gated linear unit behind it, as two layers of half the size.
 
     `F.glu` of the last axis goes number by number. Halves that lie apart are gated by whole
-    vectors, in place. (Saves 3 % of a chunk's time.)
+    vectors, in place. (Saves 3 % of a chunk's time.) A matrix is applied as a convolution of one
+    sample, which adds the bias on its way; `F.linear` copies it to all outputs first. (3 % in
+    bfloat16, 9 % in float32.)
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype):
+        weight = weight if weight.ndim == 4 else weight[:, :, None, None]
         (value, gate), (value_bias, gate_bias) = weight.chunk(2), bias.chunk(2)
         super().__init__(dtype, value=value, gate=gate, value_bias=value_bias, gate_bias=gate_bias)
 
     def forward(self, x: Tensor, **steps) -> Tensor:
-        """Apply a matrix to the channels, or a convolution."""
-        apply = convolve if self.value.ndim == 4 else F.linear
-        value = apply(x, self.value, self.value_bias, **steps)
-        return value.mul_(apply(x, self.gate, self.gate_bias, **steps).sigmoid_())
+        """Apply the matrix or the convolution to (batch, rows, columns, channel), and gate it."""
+        value = convolve(x, self.value, self.value_bias, **steps)
+        return value.mul_(convolve(x, self.gate, self.gate_bias, **steps).sigmoid_())
 
 
 class Residual(nn.Module):
@@ -121,7 +123,7 @@ class Residual(nn.Module):
         mean, variance = self.output_moments(h)
         r = (variance + self.eps).rsqrt()
         columns = h.new_empty(*h.shape[:3], h.shape[3] + 2)
-        columns[..., :-2] = h * r.to(h.dtype)
+        torch.mul(h, r.to(h.dtype), out=columns[..., :-2])
         columns[..., -2:] = torch.cat([r, r * mean], -1)
         return self.widen(columns).view(x.shape).add_(x)
 
