@@ -355,7 +355,10 @@ export function mount(root, song, sounds, remote = null) {
   function connect() {
     mixer = new Mixer(sharedContext(song.sample_rate), tracks);
     meters = [...mixer.buses, mixer.output].map((node) => mixer.meter(node));
-    mixer.ended = () => pause();
+    mixer.ended = () => {
+      pause();
+      if (blind) toggle(); // a clip is often shorter than a decision
+    };
     mixer.setLoop(loopOfClip());
     mixer.seek(state.position_s - startS);
     mixer.setGains(gains());
@@ -398,6 +401,7 @@ export function mount(root, song, sounds, remote = null) {
 
   function hear(heard) {
     blind.heard = heard;
+    if (!state.playing) toggle();
     showBlind();
   }
 

@@ -267,6 +267,21 @@ def test_blind_test_reveals_after_ten_trials(page, tmp_path, fragment, said, rig
     assert heard(page) == [[1, 0]] * 3
 
 
+def test_a_blind_test_goes_on_where_the_clip_ends(page, tmp_path, fragment):
+    show(page, tmp_path, fragment)
+    press(page, "End")
+    page.get_by_role("button", name="Blind test").click()
+    page.wait_for_function(
+        "() => { const { state, mixer } = document.querySelector('.stem-player').player;"
+        " return state.playing && mixer.position > 0.1 && mixer.position < 10; }"
+    )
+    page.click(".play")
+    assert not settled(page)["playing"]
+    page.locator("[data-hear=B]").click()
+    assert settled(page)["playing"], "nobody can judge silence"
+    assert heard(page) == [[0, 1]] * 3
+
+
 def test_two_players_pause_each_other_and_plain_audio(page, tmp_path, fragment):
     row = re.search("<audio.*?</audio>", fragment)[0]
     show(page, tmp_path, fragment, fragment)
