@@ -8,7 +8,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
+import venv
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -76,6 +78,49 @@ def test_a_command_of_the_readme_works(command, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("HDSEP_MIRROR", server.url)
         assert main(words) == 0, capsys.readouterr().err
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_the_first_cell_for_a_hosted_notebook_brings_package_and_assets(tmp_path):
+    """Run it in an environment that has the other packages, as Colab's has, but not ours."""
+    (cell,) = re.findall(r"```python\n(COURSE.*?)```", README, re.S)
+    address = re.search(r'COURSE = "(.*)"', cell)[1]
+    assert address.startswith("git+https://")
+    venv.create(tmp_path / "hosted", with_pip=True)
+    python = next((tmp_path / "hosted").glob("[bS]*/python*"))
+    theirs = subprocess.check_output(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
+    ).strip()
+    others = sysconfig.get_path("purelib")  # our own package is not in it, only a pointer to it
+    Path(theirs, "others.pth").write_text(others + "\n", encoding="utf-8")
+    lesson = json.loads((ROOT / "notebooks/en/00_start_here.ipynb").read_text(encoding="utf-8"))
+    first = next(cell for cell in lesson["cells"] if cell["cell_type"] == "code")
+    check = "import json; print(json.dumps([hd.__file__, str(hd.load_song('demo').mixture.shape)]))"
+    lines = [cell.replace(address, str(ROOT)), "".join(first["source"]), check]
+    (tmp_path / "lesson.ipy").write_text("\n".join(lines), encoding="utf-8")
+    command = [python, "-m", "IPython", "lesson.ipy"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=500)
+    assert run.returncode == 0, run.stderr
+    where, shape = json.loads(run.stdout.splitlines()[-1])
+    assert Path(where).is_relative_to(theirs), "it must not need the repository"
+    assert shape.startswith("torch.Size([2, ")
+
+
+@pytest.mark.slow
+def test_the_pip_lines_of_the_conda_environment_fit_together(tmp_path):
+    """Ask pip as conda does: the lines in a file beside environment.yml, all at once."""
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    lines = re.findall(r"^      - (.*)$", text, re.M)
+    assert lines == ["-r requirements.txt", "-e ."]
+    for name in ("requirements.txt", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    for folder in ("hdsep_tutorial", "assets"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    (tmp_path / "lines.txt").write_text("\n".join(lines), encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "-r", "lines.txt"]
+    run = subprocess.run(pip, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    assert "Would install hdsep_tutorial" in run.stdout.replace("hdsep-tutorial", "hdsep_tutorial")
 
 
 def test_every_link_and_file_that_the_readme_names_exists():
