@@ -25,6 +25,10 @@ LOCAL = ("file:", "data:", "blob:", "about:")
 LOST_AFTER_S = 15
 DIALOG = "dialog.jp-Dialog:visible"
 KERNEL = "Python 3 (ipykernel)"
+LISTENING = """() => {
+  const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+  return kernel?.connectionStatus === "connected" && kernel.status === "idle";
+}"""
 PROGRESS = """() => {
   const prompts = [...document.querySelectorAll(".jp-NotebookPanel .jp-CodeCell .jp-InputPrompt")]
     .map((prompt) => prompt.textContent.trim());
@@ -114,6 +118,7 @@ def lab(folder):
         "ServerApp.port_retries": 0,
         "ServerApp.root_dir": folder,
         "LabApp.app_settings_dir": ROOT / "notebooks" / "lab_settings",
+        "LabApp.expose_app_in_browser": True,  # so that a test can ask whether a kernel listens
         "LabApp.extension_manager": "readonly",
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         "FileContentsManager.pre_save_hook": "hdsep_tutorial.export.strip_on_save",
@@ -147,10 +152,13 @@ def _wait_for_server(server, running, log):
 
 
 def wait_for_kernel(page):
-    """Wait until the notebook's kernel is idle; take the kernel that Lab proposes where it asks."""
-    indicator = page.locator(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status=idle]")
+    """Wait until the notebook's kernel listens; take the one that Lab proposes where it asks.
+
+    What the page shows is not enough: it says idle before there is a kernel, and then answers
+    "run" by asking for one, in whose place another is already starting.
+    """
     end = time.monotonic() + 120
-    while indicator.count() == 0 and time.monotonic() < end:
+    while not page.evaluate(LISTENING) and time.monotonic() < end:
         _answer_dialogs(page)
         page.wait_for_timeout(200)
 
