@@ -49,7 +49,7 @@ def waveform(spectrum: Tensor, window: Tensor, length: int, mean: Tensor, std: T
     n_fft, hop = len(window), len(window) // 4
     batch, frames, _, parts = spectrum.shape
     ones = torch.full_like(window[: n_fft // 2 + 1], 1 + 1j, dtype=torch.complex64)
-    ones[-1] = 0
+    ones[-1] = 0  # as in the spectrum, which lacks the highest frequency
     window = window * (math.sqrt(n_fft) / 1.5)
     scale = (std[:, 0] * window).unflatten(-1, (4, hop))
     offset = (mean[:, 0] * window * torch.fft.irfft(ones, n_fft)).unflatten(-1, (4, hop))
@@ -59,8 +59,7 @@ def waveform(spectrum: Tensor, window: Tensor, length: int, mean: Tensor, std: T
         bins = F.pad(block.float(), (0, 0, 0, 1))
         pieces = torch.fft.irfft(torch.view_as_complex(bins), n_fft).unflatten(-1, (4, hop))
         pieces = pieces.mul_(scale[:, None]).add_(offset[:, None])
-        for quarter in range(4):
-            start = first + quarter
-            total[:, :, start : start + block.shape[2]] += pieces[:, :, :, quarter]
+        for quarter, at in enumerate(range(first, first + 4)):
+            total[:, :, at : at + block.shape[2]] += pieces[:, :, :, quarter]
     start = hop // 2 * 3
     return total.flatten(2)[..., start : start + length]

@@ -158,7 +158,8 @@ def wait_for_kernel(page):
     "run" by asking for one, in whose place another is already starting.
     """
     end = time.monotonic() + 120
-    while not page.evaluate(LISTENING) and time.monotonic() < end:
+    while not page.evaluate(LISTENING):
+        assert time.monotonic() < end, "no kernel listened within 120 s"
         _answer_dialogs(page)
         page.wait_for_timeout(200)
 
