@@ -21,13 +21,14 @@ from copies import exercises  # noqa: E402
 from execute import lessons  # noqa: E402
 
 import hdsep_tutorial as hd  # noqa: E402
+from hdsep_tutorial.exercises.wording import in_language  # noqa: E402
 
 QUESTION = re.compile(r"<details>\s*<summary>\d\. (.*?)</summary>\s*(.*?)\s*</details>", re.S)
 WORDS = {
     "en": ("Question bank", "Marking guide", "The answer", "The check says", "A solution",
            "Every answer below is run by the check itself; other correct methods pass too."),
     "zh": ("题库", "评分指南", "学生的答案", "检查的回答", "一种答案",
-           "下面每个答案都由检查程序实际运行过；其他正确的做法同样通过。检查的回答是英文。"),
+           "下面每个答案都由检查程序实际运行过；其他正确的做法同样通过。"),
 }  # fmt: skip
 
 
@@ -56,9 +57,8 @@ def marking_guide(language: str) -> str:
             wrong = importlib.import_module(f"wrong_answers.lesson_{path.stem[:2]}").WRONG
             for source, _ in wrong[task.name]:
                 verdict = verdict_on(source, notebook.cells[task.check].source)
-                parts.append(
-                    f"{answer}:\n\n```python\n{source.strip()}\n```\n\n{says}: {verdict}\n"
-                )
+                said = in_language(verdict.sentence, language)
+                parts.append(f"{answer}:\n\n```python\n{source.strip()}\n```\n\n{says}: {said}\n")
     return "\n".join(parts)
 
 

@@ -1,8 +1,11 @@
 """Every solution passes, every typical wrong answer is told what is wrong, in both languages."""
 
+import ast
 import importlib
 import inspect
+import json
 import re
+import string
 import sys
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from copies import copy_of, exercises
 from execute import lessons
 
 import hdsep_tutorial as hd
-from hdsep_tutorial.exercises import checking
+from hdsep_tutorial.exercises import checking, wording
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "teaching"))
@@ -42,6 +45,7 @@ each_exercise = pytest.mark.parametrize(
 def test_the_solution_passes_and_the_empty_cell_does_not(path, name, todo, check, solution):
     verdict = answer(solution, check)
     assert verdict.passed, verdict
+    assert _is_chinese(wording.in_language(verdict.sentence, "zh")), verdict
     assert "..." in todo, f"{name}: the cell to fill has no ..."
     assert not answer(todo, check).passed
 
@@ -57,7 +61,77 @@ def test_wrong_answers_are_rejected_each_with_its_own_sentence(path, name, todo,
         assert fragment in verdict.message, verdict.message
         assert verdict.message not in said, f"the same sentence for\n{source}"
         assert "\n" not in verdict.message
+        assert _is_chinese(wording.in_language(verdict.sentence, "zh")), verdict
         said[verdict.message] = source
+
+
+SENTENCES = json.loads((Path(wording.__file__).parent / "chinese.json").read_text(encoding="utf-8"))
+PROSE = re.compile("[A-Za-z]{2,} [a-z]{2,}")
+NO_PROSE = re.compile(" 中断：.*|page faults|too late|if yes else")  # Python's, code, a learner's
+
+
+def _is_chinese(said: str) -> bool:
+    """Say whether it has Chinese characters, and no two English words side by side."""
+    said = NO_PROSE.sub("", said)
+    return not PROSE.search(said) and bool(re.search("[一-鿿]", said))
+
+
+def _literals(path):
+    """Yield each text in a file that is no docstring and no TypeError; holes are filled with 7."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {
+        id(part)
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Raise) and "TypeError" in ast.unparse(node))
+        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        or isinstance(node, ast.FormattedValue | ast.Compare)
+        for part in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            skipped |= {id(part) for part in node.values}
+            yield "".join(getattr(part, "value", "") if isinstance(part, ast.Constant) else "7"
+                          for part in node.values)  # fmt: skip
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+CHECKS = sorted(Path(checking.__file__).parent.glob("lesson_*.py"))
+
+
+@pytest.mark.parametrize("path", [Path(checking.__file__), *CHECKS], ids=lambda path: path.stem)
+def test_every_sentence_of_a_check_has_a_chinese_one(path):
+    found = [text for text in _literals(path) if PROSE.search(NO_PROSE.sub("", text))]
+    assert found or path.stem == "checking"
+    for text in found:
+        assert _is_chinese(wording.in_language(text, "zh")), text
+
+
+@pytest.mark.parametrize(("english", "chinese"), SENTENCES.items())
+def test_a_translation_keeps_what_stands_in_the_holes(english, chinese):
+    holes = [sorted(hole for _, hole, _, _ in string.Formatter().parse(text) if hole)
+             for text in (english, chinese)]  # fmt: skip
+    assert set(holes[0]) == set(holes[1])
+    assert re.search("[一-鿿]", chinese) or english == "{said}: {why}"
+
+
+def test_the_language_is_that_of_the_lessons_folder(tmp_path, monkeypatch):
+    wrong = checking.Verdict(False, "f is 3, expected a function")
+    monkeypatch.delenv("HDSEP_LANGUAGE", raising=False)
+    for folder, said in (
+        ("en", f"Not yet: {wrong.message}"),
+        ("zh", "还不对：f 是 3，应当是一个函数"),
+    ):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        assert repr(wrong) == said
+    monkeypatch.setenv("HDSEP_LANGUAGE", "en")
+    assert repr(wrong).startswith("Not yet")
+    monkeypatch.setenv("HDSEP_LANGUAGE", "fr")
+    with pytest.raises(ValueError, match="HDSEP_LANGUAGE is 'fr', expected one of en, zh"):
+        repr(wrong)
 
 
 @each_exercise

@@ -56,6 +56,42 @@ def test_both_languages_run_the_same_code(name):
         assert (IGNORED in one.source) == (IGNORED in other.source), f"{name}: code cell {number}"
 
 
+SYNONYMS = {
+    "掩码": ("掩膜", "掩模"),
+    "语谱图": ("频谱图", "声谱图"),
+    "抵消测试": ("归零测试", "零点测试"),
+    "采样点": ("取样点", "样点"),
+    "盲测": ("盲听",),
+    "支路": ("分支",),
+    "音轨": ("声轨", "轨道"),
+}
+
+
+@pytest.mark.parametrize("term", SYNONYMS)
+def test_chinese_has_one_word_for_a_thing(term):
+    checks = ROOT / "hdsep_tutorial" / "exercises" / "chinese.json"
+    texts = [checks.read_text(encoding="utf-8")]
+    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "teaching").glob("*_zh.md")]
+    for path in (ROOT / "notebooks" / "zh").glob("*.ipynb"):
+        texts += [c.source for c in _read(path).cells if c.cell_type == "markdown"]
+    whole = "\n".join(texts)
+    assert term in whole
+    for synonym in SYNONYMS[term]:
+        found = re.search(f".{{0,20}}{synonym}.{{0,20}}", whole.replace("采样点", ""))
+        assert not found, f"{found.group()}: say {term}"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_teachers_plan_names_every_lesson(language):
+    plan = (ROOT / "teaching" / f"guide_{language}.md").read_text(encoding="utf-8")
+    named = re.findall(r"\| \d\d \| ((?:0|1)\d [^|]*) \|", plan)
+    titles = [_read(path).cells[0].source.splitlines()[0] for path in LESSONS
+              if path.parent.name == language]  # fmt: skip
+    assert len(named) == len(titles)
+    for name, title in zip(named, titles, strict=True):
+        assert title.removeprefix("# ").startswith(name), f"the plan says {name}, not {title}"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_prose_is_written_for_each_language(name):
     texts = {

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .wording import in_language, language
+
 
 class NotYet(Exception):
     """Says in one sentence what an answer still lacks."""
@@ -20,15 +22,20 @@ class Verdict:
 
     Attributes:
         passed: whether the answer is right.
-        message: what was tried, or what is wrong and with which input.
+        message: what was tried, or what is wrong and with which input, in English.
     """
 
     passed: bool
     message: str
 
-    def __repr__(self) -> str:
-        """Say it in a line, as a cell prints it."""
+    @property
+    def sentence(self) -> str:
+        """The whole verdict in a line of English."""
         return f"{'Right' if self.passed else 'Not yet'}: {self.message}"
+
+    def __repr__(self) -> str:
+        """Say it as a cell prints it, in the language of the lesson."""
+        return in_language(self.sentence, language())
 
 
 def exercise(check: Callable[..., str]) -> Callable[..., Verdict]:
@@ -62,7 +69,7 @@ def ask(function: object, *inputs: object, name: str) -> object:
     if not callable(function):
         raise NotYet(f"{name} is {describe(function)}, expected a function")
     copies = [copy.deepcopy(value) for value in inputs]
-    given = ", ".join(describe(value) for value in inputs)
+    given = " and ".join(describe(value) for value in inputs)
     try:
         answer = function(*copies)
     except Exception as error:

@@ -65,16 +65,16 @@ def _expect_shares(masks: dict[str, Tensor], spectra: dict[str, Tensor], level_d
     shares = torch.stack([*masks.values()])
     sizes = torch.stack([spectra[name].abs() for name in masks])
     sounding = sizes.sum(dim=0) > 0.3 * 10 ** (level_db / 20)  # where nobody plays, all masks do
-    total, where = shares.sum(dim=0)[sounding], f"for sources at {level_db} dB"
+    total, where = shares.sum(dim=0)[sounding], f"sources at {level_db} dB"
     if shares.min() < 0 or shares.max() > 1 + SUM_TOLERANCE:
-        raise NotYet(f"masks reach from {shares.min():.2g} to {shares.max():.2g} {where}, expected "
-                     "0 to 1: divide by the sum over all sources")  # fmt: skip
+        raise NotYet(f"masks reach from {shares.min():.2g} to {shares.max():.2g} for {where}, "
+                     "expected 0 to 1: divide by the sum over all sources")  # fmt: skip
     if level_db < 0 and (total < 1 - SUM_TOLERANCE).any():
-        raise NotYet(f"the masks of a cell sum to only {total.min():.2g} {where}: the number that "
-                     "guards against 0 / 0 is too large for a quiet sound")  # fmt: skip
+        raise NotYet(f"the masks of a cell sum to only {total.min():.2g} for {where}: the "
+                     "number that guards against 0 / 0 is too large for a quiet sound")  # fmt: skip
     if (total - 1).abs().max() > SUM_TOLERANCE:
         raise NotYet(f"the masks of a cell sum to {total.min():.2f} up to {total.max():.2f} "
-                     f"{where}, expected 1")  # fmt: skip
+                     f"for {where}, expected 1")  # fmt: skip
     if ((shares == 0) | (shares == 1))[:, sounding].float().mean() > 0.9:
         raise NotYet("these masks are hard, all or nothing: a soft mask shares a cell out, half "
                      "and half where two sources are equally loud")  # fmt: skip

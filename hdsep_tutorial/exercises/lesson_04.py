@@ -38,7 +38,7 @@ def _check_name_stems(name_stems) -> str:
         if set(answer) != set(sources):
             raise NotYet(f"name_stems returned {describe(answer)} for {given}")
         for name, stem in answer.items():
-            expect_tensor(stem, (2, 300), name=f"name_stems: {name}", given=given)
+            expect_tensor(stem, (2, 300), name=f"the {name} of name_stems", given=given)
         wrong = [name for name in sources if not torch.equal(answer[name], truth[name])]
         if wrong:
             raise NotYet(_what_went_wrong(wrong[0], answer, truth, given))
@@ -47,10 +47,10 @@ def _check_name_stems(name_stems) -> str:
 
 def _what_went_wrong(name: str, answer: dict, truth: dict[str, Tensor], given: str) -> str:
     """Say which stem was found under a wrong name, and guess which order was assumed."""
-    said = f"the output of {given} got wrong names: "
+    said = f"the output of {given} got wrong names"
     found = next((n for n in truth if torch.equal(answer[name], truth[n])), None)
     if found is None:
-        return f"{said}what is called {name} is none of its stems"
+        return f"{said}: what is called {name} is none of its stems"
     for why, order in {
         "ordered from memory": REMEMBERED,
         "named in alphabetical order": sorted(truth),
@@ -58,8 +58,8 @@ def _what_went_wrong(name: str, answer: dict, truth: dict[str, Tensor], given: s
     }.items():
         pairs = zip(order, truth, strict=False)
         if all(torch.equal(answer[n], truth[at]) for n, at in pairs if n in answer):
-            return f"{said}{name} holds the {found}, as if {why}"
-    return f"{said}{name} holds the {found}; the order is that of sources"
+            return f"{said}: {name} holds the {found}, as if {why}"
+    return f"{said}: {name} holds the {found}; the order is that of sources"
 
 
 def _check_normalise(normalise) -> str:

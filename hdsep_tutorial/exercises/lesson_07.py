@@ -32,13 +32,14 @@ def _check_lag_and_sign(function) -> str:
         true[0] *= 0 if case == 1 else 1  # one channel alone does not tell
         estimate = sign * 0.6 * true.roll(lag, dims=1) + 0.1 * noise(70 + case, 2, 4000)
         answer = ask(function, true, estimate, name="lag_and_sign")
-        given = f"an estimate {abs(lag)} samples {'late' if lag > 0 else 'early'}"
+        given = f"an estimate {lag} samples late"
+        given = given if lag > 0 else f"an estimate {-lag} samples early"
         _compare_lag(_pair(answer, "lag_and_sign", given), lag, sign, given)
     return "lag_and_sign found how late, how early and how inverted three estimates are"
 
 
 def _compare_lag(answer: tuple[float, float], lag: int, sign: int, given: str) -> None:
-    given += " and inverted" if sign < 0 else ""
+    given = f"{given} and inverted" if sign < 0 else given
     if answer[0] == -lag:
         raise NotYet(f"lag_and_sign returned the lag {answer[0]:g} for {given}: a lag above 0 "
                      "means that the estimate comes late")  # fmt: skip

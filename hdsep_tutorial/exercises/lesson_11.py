@@ -48,8 +48,8 @@ def check_11(*, find_faults=None) -> str:
             said = answer.get(name)
             if said != fault:
                 why = SHARP if said == "clipped" else HINTS.get((fault, said), LOOK_AGAIN)
-                told = f"find_faults says that {name} is {said or 'good'}, but it is"
-                raise NotYet(f"{told} {fault or 'good'} in delivery {seed + 1} of 3: {why}")
+                raise NotYet(f"find_faults says that {name} is {said or 'good'}, but it is "
+                             f"{fault or 'good'} in delivery {seed + 1} of 3: {why}")  # fmt: skip
     return "find_faults found six faults in two deliveries, and none in a good one"
 
 
