@@ -273,7 +273,7 @@ def report(seconds: float, threads: int, rounds: int, ways: list[str]) -> None:
     text += f"\n\n{machine()}; medians of {rounds} rounds. Matrix products: "
     text += ", ".join(f"{name} {rate:.0f} GFLOP/s" for name, rate in peak.items()) + "."
     if "d" in found:
-        plan = plan_in_seconds(round(seconds * RATE), RATE, **CHUNKS_OF_A)
+        plan = plan_in_seconds(round(seconds * RATE), RATE, **CHUNKS_OF_A, even=True)
         work_s = sum(stop - start for start, stop in plan.chunks) / RATE
         rate = gflop_per_second_of_audio() * work_s / found["d"]["wall"]
         text += f" (d) computes {rate:.0f} GFLOP/s, {rate / peak['bfloat16']:.0%} of bfloat16's."

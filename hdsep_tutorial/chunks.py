@@ -107,7 +107,9 @@ def chunk_weights(plan: Plan, index: int) -> Tensor:
     return (window / total).float()
 
 
-def plan_in_seconds(length: int, sample_rate: int, segment_s: float, overlap_s: float) -> Plan:
+def plan_in_seconds(
+    length: int, sample_rate: int, segment_s: float, overlap_s: float, *, even: bool = False
+) -> Plan:
     """Turn seconds into samples once; from there on everything is an integer.
 
     Args:
@@ -115,6 +117,8 @@ def plan_in_seconds(length: int, sample_rate: int, segment_s: float, overlap_s: 
         sample_rate: in hertz.
         segment_s: length of a chunk in seconds, above 0.
         overlap_s: crossfade in seconds, from 0 to below segment_s.
+        even: shorten all chunks until as many of them just reach the end. The last one then
+            moves back by a few samples at most, and no music is computed twice.
 
     Raises:
         ValueError: the song is empty or a number is out of its range.
@@ -122,6 +126,8 @@ def plan_in_seconds(length: int, sample_rate: int, segment_s: float, overlap_s: 
     Example:
         >>> plan_in_seconds(44_100, 44_100, 0.6, 0.1).chunks
         [(0, 26460), (17640, 44100)]
+        >>> plan_in_seconds(44_100, 44_100, 0.6, 0.1, even=True).chunks
+        [(0, 24255), (19845, 44100)]
 
     Lesson: 05_chunks
     """
@@ -133,4 +139,7 @@ def plan_in_seconds(length: int, sample_rate: int, segment_s: float, overlap_s: 
         )
     segment = max(1, round(segment_s * sample_rate))
     overlap = min(round(overlap_s * sample_rate), segment - 1)
+    if even and length > segment:
+        count = -(-(length - overlap) // (segment - overlap))  # rounded up
+        segment = -(-(length - overlap) // count) + overlap
     return Plan(chunk_plan(length, segment, overlap), overlap)

@@ -41,7 +41,7 @@ def separate_sources(
             torchaudio's HDemucs does. It is left as it was found.
         mixture: (2, time) waveform at the rate on which the model was trained.
         sample_rate: of the mixture, in hertz.
-        segment_s: length of a chunk in seconds, above 0.
+        segment_s: length of a chunk in seconds, above 0; at most, for all are equally long.
         overlap_s: crossfade between neighbouring chunks in seconds, from 0 to below segment_s.
         device: "cpu", "cuda", ...; None takes a GPU if there is one. The song stays on the CPU.
         precision: "float32"; "bfloat16", which is faster and adds an error of about −40 dB; or
@@ -60,13 +60,13 @@ def separate_sources(
     """
     _check_mixture(mixture)
 
-    samples = mixture.detach()
+    samples, length = mixture.detach(), mixture.shape[-1]
 
     def attempt(network: nn.Module, segment_s: float, batch_size: int) -> dict[str, Tensor]:
-        plan = plan_in_seconds(mixture.shape[-1], sample_rate, segment_s, overlap_s)
+        plan = plan_in_seconds(length, sample_rate, segment_s, overlap_s, even=True)
         estimates = torch.empty(len(model.sources), *mixture.shape)
         done = 0
-        with _bar(mixture.shape[-1] / sample_rate, progress) as bar:
+        with _bar(length / sample_rate, progress) as bar:
             for block in _finished_blocks(network, lambda a, b: samples[:, a:b], plan, batch_size):
                 estimates[..., done : done + block.shape[-1]] = block
                 done += block.shape[-1]
@@ -134,7 +134,7 @@ def separate_file(
     length = sum(block.shape[-1] for block in stream_audio(path, sample_rate=sample_rate))
 
     def attempt(segment_s: float, batch_size: int) -> dict[str, Path]:
-        plan = plan_in_seconds(length, sample_rate, segment_s, overlap_s)
+        plan = plan_in_seconds(length, sample_rate, segment_s, overlap_s, even=True)
         song = ForwardReader(without_warnings(stream_audio(path, sample_rate=sample_rate)))
         done = 0
         with (

@@ -31,6 +31,21 @@ def test_plan_covers_the_song_with_equal_chunks(shape):
         assert start < next_start <= stop - overlap  # forward, and at least `overlap` shared
 
 
+@settings(max_examples=150, deadline=None)
+@given(shapes)
+def test_an_even_plan_needs_no_more_chunks_and_computes_little_twice(shape):
+    length, segment, overlap = shape
+    plain, even = (
+        plan_in_seconds(length, 1, segment, overlap, even=even).chunks for even in (False, True)
+    )
+    assert (even[0][0], even[-1][1], len(even)) == (0, length, len(plain))
+    assert {stop - start for start, stop in even} == {even[0][1]}
+    assert even[0][1] <= min(length, segment)
+    shared = [stop - start for (_, stop), (start, _) in pairwise(even)]
+    assert shared[:-1] == [overlap] * (len(even) - 2)
+    assert all(overlap <= last < overlap + len(even) for last in shared[-1:])
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 4000), st.integers(1, 400), st.floats(0, 0.99))
 def test_weights_sum_to_one_at_every_sample(length, segment, ratio):

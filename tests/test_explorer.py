@@ -226,7 +226,7 @@ def test_the_comparison_scores_the_seconds_that_are_shown(stems, noise):
 def test_the_plan_is_counted_and_its_weights_sum_to_one():
     view = explorer.chunks(25)
     assert view.sentence == (
-        "3 chunks for 25.0 s: 20 % more to compute than without overlap; "
+        "3 chunks for 25.0 s: 8 % more to compute than without overlap; "
         "the weights sum to 1.000000 to 1.000000."
     )
     total = view.figure.axes[1].lines[0].get_ydata()

@@ -39,7 +39,7 @@ class ChunkView(View):
     def draw(self) -> str:
         """Draw windows, weights and, where it was measured, the error over the same seconds."""
         cuts = {"segment_s": self.segment_s, "overlap_s": self.overlap_s}
-        chunks = plan_in_seconds(self._length, self._rate, **cuts).chunks
+        chunks = plan_in_seconds(self._length, self._rate, **cuts, even=True).chunks
         if len(chunks) > MOST_CHUNKS:
             raise ValueError(f"{len(chunks)} chunks are too many to see: move their starts apart")
         measured = self._model is not None
@@ -73,7 +73,7 @@ class ChunkView(View):
         cuts = {"segment_s": self.segment_s, "overlap_s": self.overlap_s}
         hook = self._model.register_forward_hook(self._advance)
         try:
-            chunks = plan_in_seconds(self._length, self._rate, **cuts).chunks
+            chunks = plan_in_seconds(self._length, self._rate, **cuts, even=True).chunks
             todo = sum(stop - start for start, stop in chunks)
             todo += 0 if self._whole else self._length
             self._progress.value, self._progress.max = 0, todo
@@ -96,7 +96,7 @@ class ChunkView(View):
 
 def _draw_plan(panels: list, length_s: float, segment_s: float, overlap_s: float) -> Tensor:
     """Draw windows above weights, each with their sum, and return the sum of the weights."""
-    plan = plan_in_seconds(POINTS, POINTS / length_s, segment_s, overlap_s)
+    plan = plan_in_seconds(POINTS, POINTS / length_s, segment_s, overlap_s, even=True)
     seconds = torch.arange(POINTS) * (length_s / POINTS)
     sums = torch.zeros(2, POINTS)
     for index, (start, stop) in enumerate(plan.chunks):

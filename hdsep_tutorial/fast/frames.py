@@ -27,7 +27,7 @@ def spectrogram(waveform: Tensor, window: Tensor) -> Tensor:
     x = F.pad(waveform, (0, max(0, right - length + 1)))  # a reflection needs enough to reflect
     pieces = F.pad(x, (left, right), "reflect").unfold(-1, n_fft, hop)[:, :, :frames]
     spectrum = torch.fft.rfft(pieces * (window / math.sqrt(n_fft)))[..., :-1]
-    return torch.view_as_real(spectrum).permute(0, 2, 3, 1, 4).flatten(3)
+    return torch.view_as_real(spectrum.permute(0, 2, 3, 1).contiguous()).flatten(3)
 
 
 def waveform(spectrum: Tensor, window: Tensor, length: int, mean: Tensor, std: Tensor) -> Tensor:
