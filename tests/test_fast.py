@@ -77,6 +77,19 @@ def test_a_column_is_normalised_by_itself(rng):
         assert _error_db(found[:, :, column], expected) < ROUNDING_DB
 
 
+@pytest.mark.parametrize("shape", [(2, 7, 5, 6), (2, 1000, 1, 3), (1, 63, 1, 4), (1, 128, 1, 2)])
+def test_moments_are_those_of_every_column_and_channel(rng, shape):
+    x = torch.randn(*shape, generator=rng) * torch.arange(1, shape[3] + 1) + 2
+    mean, variance = layers.moments(x)
+    assert mean.dtype == variance.dtype == torch.float32
+    expected = torch.var_mean(x.double(), 1, correction=0, keepdim=True)
+    assert _error_db(variance, expected[0]) < ROUNDING_DB
+    assert _error_db(mean, expected[1]) < ROUNDING_DB
+    rounded = x.bfloat16()  # is summed in float32 too
+    exact = rounded.double().mean(1, keepdim=True)
+    assert _error_db(layers.moments(rounded)[0], exact) < ROUNDING_DB
+
+
 def test_the_small_layer_has_the_energy_of_the_wide_one(rng):
     weight, bias = torch.randn(48, 6, generator=rng), torch.randn(48, generator=rng)
     h = torch.randn(100, 6, generator=rng).double()

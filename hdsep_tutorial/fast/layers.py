@@ -49,7 +49,7 @@ def normalise(x: Tensor, norm: nn.GroupNorm) -> Tensor:
     """Normalise each column of (batch, rows, columns, channel) over rows and channels.
 
     The channels of a column agree on one mean and one variance; a batch norm applies them.
-    (A group norm sees the columns as groups, and takes 7 times as long.)
+    (With a group norm, to which each column is a group, a chunk takes 4 % longer.)
     """
     mean, variance = moments(x)
     centre = mean.mean(-1, keepdim=True)
