@@ -24,6 +24,7 @@ import torch
 from hdsep_tutorial import load_audio
 from hdsep_tutorial.bundles import get_bundle
 from hdsep_tutorial.metrics import sdr
+from hdsep_tutorial.remix import soft_masks
 from hdsep_tutorial.separation import separate_sources
 from hdsep_tutorial.synthesis import LEVELS_DB, SAMPLE_RATE
 from hdsep_tutorial.synthesis.bass import write_riffs
@@ -31,7 +32,7 @@ from hdsep_tutorial.synthesis.drums import write_hits
 from hdsep_tutorial.synthesis.other import write_part
 from hdsep_tutorial.synthesis.score import Note, compose
 from hdsep_tutorial.training import SOURCES
-from hdsep_tutorial.training.commands import as_text, ideal_masks
+from hdsep_tutorial.training.commands import as_text
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 SEEDS = range(950_001, 950_021)  # trained on by nobody
@@ -146,7 +147,7 @@ def main() -> None:
             mixture = sum(stems.values())
             ways = {"model": separate_sources(model, mixture, progress=False),
                     "mixture": dict.fromkeys(SOURCES, mixture),
-                    "ideal mask": ideal_masks(stems)}  # fmt: skip
+                    "ideal mask": soft_masks(stems, mixture)}  # fmt: skip
             for way, estimates in ways.items():
                 for source in SOURCES:
                     table[way][source].append(sdr(stems[source], estimates[source]))

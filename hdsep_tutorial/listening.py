@@ -80,7 +80,7 @@ def listen(
     sounds = sounds if isinstance(sounds, dict) else {"sound": sounds}
     if not sounds:
         raise ValueError("sounds is empty, expected at least one waveform")
-    sounds = {label: _checked(label, sound) for label, sound in sounds.items()}
+    sounds = {label: checked(label, sound) for label, sound in sounds.items()}
     peak = max(sound.abs().max().item() for sound in sounds.values())
     gain = 0.99 / peak if peak > 0.99 else 1.0
     sources = {label: _data_url(gain * sound, sample_rate) for label, sound in sounds.items()}
@@ -88,7 +88,7 @@ def listen(
     return Players(sources, gain, start_s, start_s + longest_s)
 
 
-def _checked(label: str, sound: Tensor) -> Tensor:
+def checked(label: str, sound: Tensor) -> Tensor:
     """Return a sound as (channels, time) on the CPU, or say why it is none."""
     waveform = torch.atleast_2d(sound.detach().cpu().float())
     if waveform.dim() != 2 or len(waveform) > 2 or not waveform.numel():
@@ -98,16 +98,29 @@ def _checked(label: str, sound: Tensor) -> Tensor:
     return waveform
 
 
-def _data_url(waveform: Tensor, sample_rate: int) -> str:
-    """Encode a waveform into text that an <audio> element plays."""
+def kind_of(duration_s: float) -> str:
+    """Choose how a sound travels: exact where it is short, small where it is long.
+
+    Lesson: 04_first_separation
+    """
+    return "flac" if duration_s <= LOSSLESS_S else "ogg"
+
+
+def encoded(waveform: Tensor, sample_rate: int, kind: str) -> bytes:
+    """Encode (channels, time) as "flac" of 16 bit or as "ogg" Vorbis."""
     import soundfile
 
-    lossless = waveform.shape[-1] <= LOSSLESS_S * sample_rate
-    kind, subtype = ("flac", "PCM_16") if lossless else ("ogg", "VORBIS")
-    buffer = io.BytesIO()
+    buffer, subtype = io.BytesIO(), {"flac": "PCM_16", "ogg": "VORBIS"}[kind]
     with soundfile.SoundFile(
         buffer, "w", sample_rate, len(waveform), subtype, format=kind.upper()
     ) as file:
         for block in waveform.T.split(BLOCK):
             file.write(block.numpy())
-    return f"data:audio/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()
+
+
+def _data_url(waveform: Tensor, sample_rate: int) -> str:
+    """Encode a waveform into text that an <audio> element plays."""
+    kind = kind_of(waveform.shape[-1] / sample_rate)
+    data = base64.b64encode(encoded(waveform, sample_rate, kind)).decode()
+    return f"data:audio/{kind};base64,{data}"

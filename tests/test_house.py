@@ -18,8 +18,8 @@ FLOORS = {
         ["chunks", "runtime", "spectrogram", "metrics", "synthesis", "fast", "cache", "export"], 0
     ),
     **dict.fromkeys(["songs", "bundles", "separation", "listening", "scores"], 1),
-    **dict.fromkeys(["comparison", "lesson", "training", "remix", "doctor"], 2),
-    **dict.fromkeys(["player", "explorer", "report", "exercises"], 3),
+    **dict.fromkeys(["comparison", "lesson", "remix", "doctor"], 2),
+    **dict.fromkeys(["player", "explorer", "report", "exercises", "training"], 3),
     "__main__": 4,
 }
 # A room of floor 0 that became two, and the door to the check.

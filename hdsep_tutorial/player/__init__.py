@@ -11,9 +11,9 @@ from torch import Tensor
 from traitlets import Bytes, Dict, Float, List, Unicode, validate
 
 from ..export import page_from_notebook, strip_widgets
-from ..listening import LOSSLESS_S
+from ..listening import LOSSLESS_S, kind_of
 from .pages import MODULE, STYLE, data_url, picture_of, player_html
-from .sounds import BYTES_PER_S, check_tracks, common_gain, encode, forecast_mb, kind_of, mix
+from .sounds import BYTES_PER_S, check_tracks, common_gain, encode, forecast_mb, mix
 
 __all__ = ["StemPlayer", "forecast_mb", "page_from_notebook", "strip_widgets"]
 

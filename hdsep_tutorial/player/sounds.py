@@ -1,16 +1,13 @@
 """What a player plays: sounds that fit together, at one gain, in few bytes."""
 
-import io
 from concurrent.futures import ThreadPoolExecutor
 
 from torch import Tensor
 
-from ..listening import BLOCK, LOSSLESS_S
-from ..listening import _checked as checked_sound
+from ..listening import checked, encoded, kind_of
 
 MOST_STEMS = 8  # one per colour that everybody can tell apart, and per key
 BYTES_PER_S = {"flac": 90_000, "ogg": 13_000}  # of stereo music at 44.1 kHz, as measured
-SUBTYPES = {"flac": "PCM_16", "ogg": "VORBIS"}
 
 
 def check_tracks(
@@ -35,8 +32,8 @@ def check_tracks(
     strangers = [name for name in references if name not in stems]
     if strangers:
         raise ValueError(f"references has {strangers[0]!r}, but stems has {', '.join(stems)} only")
-    stems = {name: checked_sound(name, sound) for name, sound in stems.items()}
-    truths = {f: checked_sound(f"reference {f}", references[f]) for f in stems if f in references}
+    stems = {name: checked(name, sound) for name, sound in stems.items()}
+    truths = {f: checked(f"reference {f}", references[f]) for f in stems if f in references}
     lengths = {sound.shape[-1] for sound in (*stems.values(), *truths.values())}
     if len(lengths) > 1:
         seconds = " and ".join(f"{length / sample_rate:.3f}" for length in sorted(lengths))
@@ -70,11 +67,6 @@ def common_gain(stems: dict[str, Tensor], references: dict[str, Tensor]) -> floa
     return 0.99 / peak if peak > 0.99 else 1.0
 
 
-def kind_of(duration_s: float) -> str:
-    """Choose how a sound travels: exact where it is short, small where it is long."""
-    return "flac" if duration_s <= LOSSLESS_S else "ogg"
-
-
 def forecast_mb(duration_s: float, sounds: int) -> float:
     """Forecast how many megabytes a player sends to the browser.
 
@@ -96,16 +88,4 @@ def forecast_mb(duration_s: float, sounds: int) -> float:
 def encode(sounds: list[Tensor], sample_rate: int, *, gain: float, kind: str) -> list[bytes]:
     """Encode sounds as FLAC of 16 bit or OGG Vorbis, two at a time."""
     with ThreadPoolExecutor(2) as pool:  # libsndfile works without Python's lock
-        return list(pool.map(lambda sound: _encoded(gain * sound, sample_rate, kind), sounds))
-
-
-def _encoded(waveform: Tensor, sample_rate: int, kind: str) -> bytes:
-    import soundfile
-
-    buffer, form = io.BytesIO(), kind.upper()
-    with soundfile.SoundFile(
-        buffer, "w", sample_rate, len(waveform), SUBTYPES[kind], format=form
-    ) as file:
-        for block in waveform.T.split(BLOCK):
-            file.write(block.numpy())
-    return buffer.getvalue()
+        return list(pool.map(lambda sound: encoded(gain * sound, sample_rate, kind), sounds))

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 import torch.distributed
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 from torchaudio.models import HDemucs
 
 from ..metrics import sdr
+from ..remix import soft_masks
 from ..runtime import pick_device
 from ..separation import separate_sources
 from ..synthesis import SAMPLE_RATE, make_song
@@ -80,34 +81,19 @@ def export(run: Run, path: Path, **facts: object) -> None:
     path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
-def ideal_masks(stems: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Separate the sum of the stems with the best masks there are, made from the stems.
-
-    Each mask is |S|² / Σ |S|² of a spectrogram with n_fft 4096: what no mask can surpass by much.
-
-    Lesson: 03_mask
-    """
-    window = torch.hann_window(4096)
-    spectra = {name: torch.stft(stem, 4096, 1024, window=window, return_complex=True)
-               for name, stem in stems.items()}  # fmt: skip
-    mixture, power = sum(spectra.values()), sum(s.abs() ** 2 for s in spectra.values()) + 1e-12
-    length = next(iter(stems.values())).shape[-1]
-    return {
-        name: torch.istft(s.abs() ** 2 / power * mixture, 4096, 1024, window=window, length=length)
-        for name, s in spectra.items()
-    }
-
-
 def evaluate(
     model: nn.Module, seeds: range = HELD_OUT_SEEDS, *, duration_s=60.0
 ) -> dict[str, dict[str, list[float | None]]]:
-    """Score whole songs: {"model" | "mixture" | "ideal mask": {source: SDR in dB per song}}."""
+    """Score whole songs: {"model" | "mixture" | "ideal mask": {source: SDR in dB per song}}.
+
+    The ideal mask is |S|² / Σ |S|² of the true stems: what no mask can surpass by much.
+    """
     table = {way: {source: [] for source in SOURCES} for way in ("model", "mixture", "ideal mask")}
     for seed in seeds:
         song = make_song(seed, duration_s=duration_s)
         ways = {"model": separate_sources(model, song.mixture, progress=False),
                 "mixture": dict.fromkeys(SOURCES, song.mixture),
-                "ideal mask": ideal_masks(song.stems)}  # fmt: skip
+                "ideal mask": soft_masks(song.stems, song.mixture)}  # fmt: skip
         for way, estimates in ways.items():
             for source in SOURCES:
                 table[way][source].append(sdr(song.stems[source], estimates[source]))
