@@ -24,14 +24,19 @@ PLAYING = """() => {
 @pytest.mark.parametrize("name", CHOSEN)
 def test_a_lesson_runs_and_its_player_plays(lab, lab_page, name):
     source = ROOT / "notebooks" / f"{name}.ipynb"
-    notebook = name.replace("/", "_") + ".ipynb"
+    notebook = f"{name}.ipynb"
     copy = nbformat.read(source, as_version=4)
     for cell in copy.cells:
         if cell.cell_type == "code":  # so that a cell with a number is one that was run here
             cell.outputs, cell.execution_count = [], None
+    (lab.folder / notebook).parent.mkdir(exist_ok=True)
     nbformat.write(copy, lab.folder / notebook)
     lab.open(lab_page, notebook)
     run_lesson(lab_page, timeout_s=280)
+    checks = sum("hd.exercises.check_" in cell.source for cell in copy.cells)
+    unsolved = {"en": "Not yet: ", "zh": "还不对："}[name[:2]]
+    answers = lab_page.locator(".jp-NotebookPanel .jp-OutputArea-output")
+    assert answers.filter(has_text=unsolved).count() == checks
     sounds = lab_page.locator(".jp-NotebookPanel audio, .jp-NotebookPanel .stem-player")
     sounds.first.wait_for(state="attached", timeout=30_000)
     players = lab_page.locator(".jp-NotebookPanel .stem-player")
