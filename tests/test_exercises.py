@@ -66,7 +66,8 @@ def test_wrong_answers_are_rejected_each_with_its_own_sentence(path, name, todo,
 
 
 SENTENCES = json.loads((Path(wording.__file__).parent / "chinese.json").read_text(encoding="utf-8"))
-PROSE = re.compile("[A-Za-z]{2,} [a-z]{2,}")
+SMALL_WORDS = "and|are|by|expected|for|from|in|is|it|of|that|the|to|with"
+PROSE = re.compile(rf"[A-Za-z]{{2,}} [a-z]{{2,}}|\d (samples|channels)\b|\b({SMALL_WORDS})\b")
 NO_PROSE = re.compile(" 中断：.*|page faults|too late|if yes else")  # Python's, code, a learner's
 
 

@@ -93,19 +93,18 @@ def _compare_band(answer: tuple[float, float], band: tuple[float, float], given:
     said = f"leak_band returned {first:.4g} to {last:.4g}"
     if first >= last:
         raise NotYet(f"{said}, expected the lower frequency first and the higher one second")
+    said = f"leak_band returned {first:.4g} to {last:.4g} for {given}"
     low, high = (edge / true for edge, true in zip(answer, band, strict=True))
     if max(low, high) < 0.15:
-        raise NotYet(f"{said} for {given}: return hertz; bin k is k · sample_rate / n_fft Hz")
+        raise NotYet(f"{said}: return hertz; bin k is k · sample_rate / n_fft Hz")
     if low < 0.55:
-        raise NotYet(f"{said} for {given}: below the leak lies an artefact, which is loud but is "
+        raise NotYet(f"{said}: below the leak lies an artefact, which is loud but is "
                      "no drums; ask each frequency how much of the drums is in it")  # fmt: skip
     if not (_near(low) or _near(high)):
-        raise NotYet(f"{said} for {given}: both edges are off by more than a third of an octave")
+        raise NotYet(f"{said}: both edges are off by more than a third of an octave")
     if not (_near(low) and _near(high)):
         edge = "upper" if _near(low) else "lower"
-        raise NotYet(
-            f"{said} for {given}: the {edge} edge is off by more than a third of an octave"
-        )
+        raise NotYet(f"{said}: the {edge} edge is off by more than a third of an octave")
 
 
 def _near(ratio: float) -> bool:

@@ -16,10 +16,11 @@ PARTS = ("said", "given", "why", "what", "name", "error")
 HOLES = {
     **dict.fromkeys(("said", "why", "answer", "error", "message"), ".*?"),
     **dict.fromkeys(("shape", "right_shape"), r"[\d, ()]*?"),
+    **dict.fromkeys(("given", "what", "name", "shares", "gains", "sizes"), "[^:]*?"),
     "names": "(?:(?! and )[^:])*?",
     "kind": r"\w+?",
 }
-ANY_OTHER = "[^:]*?"
+ANY_OTHER = r"[^\s:]*?"
 WESTERN, CHINESE = r"[\w()'%+\-\[\]]", "[\u4e00-\u9fff]"
 TOUCHING = re.compile(f"(?<={CHINESE})(?=(?!{CHINESE}){WESTERN})|(?<={WESTERN})(?<!{CHINESE})"
                       f"(?={CHINESE})")  # fmt: skip
