@@ -11,8 +11,9 @@ import re
 from pathlib import Path
 
 LANGUAGES = ("en", "zh")
-# What stands for a {name} in a pattern. A part is a sentence of its own, and translated in turn.
+# A {part} of a pattern is a sentence of its own, and is translated in turn.
 PARTS = ("said", "given", "why", "what", "name", "error")
+# What a {hole} may hold: any text, numbers, a few words, a list of names, a word.
 HOLES = {
     **dict.fromkeys(("said", "why", "answer", "error", "message"), ".*?"),
     **dict.fromkeys(("shape", "right_shape"), r"[\d, ()]*?"),
@@ -21,9 +22,8 @@ HOLES = {
     "kind": r"\w+?",
 }
 ANY_OTHER = r"[^\s:]*?"
-WESTERN, CHINESE = r"[\w()'%+\-\[\]]", "[\u4e00-\u9fff]"
-TOUCHING = re.compile(f"(?<={CHINESE})(?=(?!{CHINESE}){WESTERN})|(?<={WESTERN})(?<!{CHINESE})"
-                      f"(?={CHINESE})")  # fmt: skip
+WESTERN, CHINESE = r"[A-Za-z0-9()'%+\-\[\]]", "[\u4e00-\u9fff]"
+TOUCHING = re.compile(f"(?<={CHINESE})(?={WESTERN})|(?<={WESTERN})(?={CHINESE})")
 
 
 def language() -> str:
