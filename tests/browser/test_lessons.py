@@ -1,10 +1,12 @@
 """Lessons as a learner runs them: in JupyterLab, from top to bottom, in both languages."""
 
+import importlib
 import os
 from pathlib import Path
 
 import nbformat
 import pytest
+from copies import exercises
 from laboratory import run_lesson
 
 ROOT = Path(__file__).parents[2]
@@ -21,8 +23,22 @@ PLAYING = """() => {
 }"""
 
 
+# Write into one cell, run it and another one, and return what the other one says.
+ANSWER = """async ([todo, check, source]) => {
+  const { commands, shell } = window.jupyterapp, { content } = shell.currentWidget;
+  content.widgets[todo].model.sharedModel.setSource(source);
+  for (const number of [todo, check]) {
+    content.deselectAll();
+    content.activeCellIndex = number;
+    await commands.execute("notebook:run-cell");
+  }
+  return content.widgets[check].outputArea.node.innerText;
+}"""
+SAYS = {"en": ("Not yet: ", "Right: "), "zh": ("还不对：", "对了：")}
+
+
 @pytest.mark.parametrize("name", CHOSEN)
-def test_a_lesson_runs_and_its_player_plays(lab, lab_page, name):
+def test_a_lesson_runs_and_can_be_solved_and_played(lab, lab_page, name):
     source = ROOT / "notebooks" / f"{name}.ipynb"
     notebook = f"{name}.ipynb"
     copy = nbformat.read(source, as_version=4)
@@ -33,10 +49,7 @@ def test_a_lesson_runs_and_its_player_plays(lab, lab_page, name):
     nbformat.write(copy, lab.folder / notebook)
     lab.open(lab_page, notebook)
     run_lesson(lab_page, timeout_s=280)
-    checks = sum("hd.exercises.check_" in cell.source for cell in copy.cells)
-    unsolved = {"en": "Not yet: ", "zh": "还不对："}[name[:2]]
-    answers = lab_page.locator(".jp-NotebookPanel .jp-OutputArea-output")
-    assert answers.filter(has_text=unsolved).count() == checks
+    _solve(lab_page, exercises(copy), name)
     sounds = lab_page.locator(".jp-NotebookPanel audio, .jp-NotebookPanel .stem-player")
     sounds.first.wait_for(state="attached", timeout=30_000)
     players = lab_page.locator(".jp-NotebookPanel .stem-player")
@@ -50,3 +63,18 @@ def test_a_lesson_runs_and_its_player_plays(lab, lab_page, name):
     after = lab_page.evaluate(PLAYING)
     assert after["clock"] > before["clock"] + 0.3
     assert after["position"] > before["position"]
+
+
+def _solve(page, tasks, name):
+    """Leave each exercise as it is, answer it wrongly, and then rightly."""
+    wrong = importlib.import_module(f"wrong_answers.lesson_{name[3:5]}").WRONG
+    not_yet, right = SAYS[name[:2]]
+    answers = page.locator(".jp-NotebookPanel .jp-OutputArea-output")
+    assert answers.filter(has_text=not_yet).count() == len(tasks)
+    for task in tasks:
+        source, fragment = wrong[task.name][0]
+        said = page.evaluate(ANSWER, [task.todo, task.check, source])
+        assert said.startswith(not_yet)
+        assert fragment in said or name[:2] != "en"
+        said = page.evaluate(ANSWER, [task.todo, task.check, task.solution])
+        assert said.startswith(right), said
