@@ -32,7 +32,7 @@ ANSWER = """async ([todo, check, source]) => {
     content.activeCellIndex = number;
     await commands.execute("notebook:run-cell");
   }
-  return content.widgets[check].outputArea.node.innerText;
+  return content.widgets[check].node.querySelector(".jp-OutputArea-output").innerText;
 }"""
 SAYS = {"en": ("Not yet: ", "Right: "), "zh": ("还不对：", "对了：")}
 
