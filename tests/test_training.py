@@ -110,6 +110,18 @@ def test_the_mixture_is_the_sum_of_the_stems(folder):
     assert training.loss_of(lambda mixture: stems, stems, stft_weight=1.0) == 0
 
 
+def test_the_emphasis_says_whose_error_counts(folder):
+    stems = a_batch(folder)
+
+    def without(source):
+        return lambda mixture: stems * (torch.arange(4) != source)[:, None, None]
+
+    even = [training.loss_of(without(source), stems) for source in range(4)]
+    weighted = [training.loss_of(without(s), stems, emphasis=(1, 0, 2, 3)) for s in range(4)]
+    assert min(even) > 0
+    assert torch.allclose(torch.stack(weighted), torch.stack(even) * torch.tensor([1, 0, 2, 3]))
+
+
 def test_an_example_has_a_number(folder):
     album = Remixes(training.open_songs(folder), TINY)
     assert torch.equal(album[5], album[5])
@@ -120,7 +132,8 @@ def test_a_step_lowers_the_loss(folder):
     run, stems = Run(TINY, CPU), a_batch(folder)
     run.hours = 0.0
     before = run.train_step(stems)
-    after = training.loss_of(run.model, stems, stft_weight=TINY.stft_weight).item()
+    weights = {"stft_weight": TINY.stft_weight, "emphasis": TINY.emphasis}
+    after = training.loss_of(run.model, stems, **weights).item()
     assert after < before
     assert run.step == 1 and run.examples == TINY.batch and run.hours == STEP_HOURS
 
@@ -168,7 +181,7 @@ def test_two_processes_learn_as_one(folder, tmp_path):
     options = [
         word
         for field, value in asdict(recipe).items()
-        for word in ("--" + field.replace("_", "-"), str(value))
+        for word in ("--" + field.replace("_", "-"), *str(value).strip("()").split(", "))
     ]
     commands.main(["train", str(tmp_path), "--processes", "2", *options])
     lines = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]

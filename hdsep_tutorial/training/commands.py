@@ -124,7 +124,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--start-from", type=Path, help="weights (.safetensors) to begin with")
     for field in fields(Recipe):
         name = "--" + field.name.replace("_", "-")
-        parser.add_argument(name, type=type(field.default), default=field.default)
+        several = {"nargs": len(SOURCES)} if field.name == "emphasis" else {}
+        kind = float if several else type(field.default)
+        parser.add_argument(name, type=kind, default=field.default, **several)
     options = parser.parse_args(arguments)
     {"songs": _songs, "train": _train, "export": _export, "evaluate": _evaluate}[options.command](
         options
