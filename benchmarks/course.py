@@ -1,10 +1,11 @@
-"""Measure how long each lesson runs from its first to its last cell.
+"""Measure how long each lesson runs from its first to its last cell, and how much memory it takes.
 
     python benchmarks/course.py [notebook ...]
 
 The notebooks are run in a folder of their own and stay as they are.
 """
 
+import multiprocessing
 import sys
 import tempfile
 import time
@@ -17,22 +18,36 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 sys.path.insert(0, str(NOTEBOOKS))  # for `execute`
 
 
-def measure(path: Path) -> float:
-    """Run one lesson in a fresh kernel and return the seconds that it took."""
+def measure(path: Path) -> tuple[float, float]:
+    """Run one lesson in a fresh kernel; return seconds, and the peak memory of the kernel in MB.
+
+    To be called once in a process: the system tells the peak of the largest child so far.
+    """
     from execute import execute
 
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         execute(notebook, Path(folder))
-        return time.perf_counter() - began
+        seconds = time.perf_counter() - began
+    try:
+        import resource
+    except ImportError:  # Windows does not say
+        return seconds, float("nan")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e6
 
 
 def main(names: list[str]) -> None:
     """Print one row for each lesson."""
     paths = [Path(name) for name in names] or sorted(NOTEBOOKS.glob("en/[0-9][0-9]_*.ipynb"))
-    rows = [[path.stem, f"{measure(path):.0f}"] for path in paths]
-    text = table(["lesson", "from first to last cell (s)"], rows)
+    rows = []
+    for path in paths:
+        with multiprocessing.get_context("spawn").Pool(1) as process:
+            seconds, peak_mb = process.apply(measure, (path,))
+        rows.append([path.stem, f"{seconds:.0f}", f"{peak_mb:.0f}"])
+        print(*rows[-1], flush=True)
+    text = table(["lesson", "from first to last cell (s)", "peak memory (MB)"], rows)
     record("`python benchmarks/course.py`: the lessons", f"{text}\n\n{machine()}")
 
 

@@ -122,6 +122,16 @@ def test_the_emphasis_says_whose_error_counts(folder):
     assert torch.allclose(torch.stack(weighted), torch.stack(even) * torch.tensor([1, 0, 2, 3]))
 
 
+def test_the_steps_take_turns_with_the_spectrograms(folder, monkeypatch):
+    seen, loss_of = [], training.loss_of
+    monkeypatch.setattr(
+        training, "loss_of", lambda *a, **how: seen.append(how["n_fft"]) or loss_of(*a, **how)
+    )
+    run, stems = Run(TINY, CPU), a_batch(folder)
+    losses = [run.train_step(stems) for _ in range(3)]
+    assert seen == [512, 2048, 512] and losses[2] < losses[0]
+
+
 def test_an_example_has_a_number(folder):
     album = Remixes(training.open_songs(folder), TINY)
     assert torch.equal(album[5], album[5])
@@ -132,8 +142,8 @@ def test_a_step_lowers_the_loss(folder):
     run, stems = Run(TINY, CPU), a_batch(folder)
     run.hours = 0.0
     before = run.train_step(stems)
-    weights = {"stft_weight": TINY.stft_weight, "emphasis": TINY.emphasis}
-    after = training.loss_of(run.model, stems, **weights).item()
+    how = {"stft_weight": TINY.stft_weight, "emphasis": TINY.emphasis, "n_fft": TINY.n_ffts[0]}
+    after = training.loss_of(run.model, stems, **how).item()
     assert after < before
     assert run.step == 1 and run.examples == TINY.batch and run.hours == STEP_HOURS
 

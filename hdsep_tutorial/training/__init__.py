@@ -45,6 +45,7 @@ class Recipe:
         hours: audio to be heard; the learning rate falls to zero over the last `cool_down` of it.
         ema: how slowly the averaged weights, which are the ones that are used, follow.
         stft_weight: share of the spectral loss, against the haze.
+        n_ffts: window lengths of its spectrograms; the steps take turns with them.
         emphasis: how much the error of each source counts; bass is learnt with the least.
         together: share of examples whose stems come from one place of one song.
         seed: of the first weights and of the remix.
@@ -61,6 +62,7 @@ class Recipe:
     cool_down: float = 0.3
     ema: float = 0.999
     stft_weight: float = 0.3
+    n_ffts: tuple[int, ...] = (512, 2048)
     emphasis: tuple[float, ...] = (1.2, 0.4, 1.2, 1.4)
     together: float = 0.4
     seed: int = 0
@@ -177,13 +179,19 @@ def new_model(recipe: Recipe) -> HDemucs:
 
 
 def loss_of(
-    model: nn.Module, stems: Tensor, *, stft_weight=0.0, emphasis=(1, 1, 1, 1), precision="float32"
+    model: nn.Module,
+    stems: Tensor,
+    *,
+    stft_weight: float = 0.0,
+    n_fft: int = 2048,
+    emphasis: tuple[float, ...] = (1, 1, 1, 1),
+    precision: str = "float32",
 ) -> Tensor:
     """Mix the stems, (batch, 4, 2, time), separate them again, and return how wrong that was.
 
-    The loss is the mean absolute error of the samples, plus that of two spectrograms of the
-    error signal, which weighs a quiet haze more than the samples do. The error of each source
-    counts as much as its emphasis says.
+    The loss is the mean absolute error of the samples, plus that of a spectrogram of the error
+    signal, which weighs a quiet haze more than the samples do. The error of each source counts
+    as much as its emphasis says.
 
     Lesson: 13_train_your_own
     """
@@ -191,11 +199,11 @@ def loss_of(
         estimates = model(stems.sum(dim=1))
     error = (estimates.float() - stems) * stems.new_tensor(emphasis)[:, None, None]
     loss = error.abs().mean()
-    for n_fft in (512, 2048) if stft_weight else ():
+    if stft_weight:
         window = torch.hann_window(n_fft, device=error.device)
         spectrum = torch.stft(error.flatten(0, 2), n_fft, n_fft // 2, window=window,
                               normalized=True, return_complex=True)  # fmt: skip
-        loss = loss + stft_weight / 2 * torch.view_as_real(spectrum).abs().mean()
+        loss = loss + stft_weight * torch.view_as_real(spectrum).abs().mean()
     return loss
 
 
@@ -241,8 +249,9 @@ class Run:
         """Learn from this process's share of one batch, (batch, 4, 2, time)."""
         for group in self.adam.param_groups:
             group["lr"] = learning_rate(self.recipe, self.step, self.hours)
-        weights = {"stft_weight": self.recipe.stft_weight, "emphasis": self.recipe.emphasis}
-        loss = loss_of(self.model, stems.to(self.device), precision=precision, **weights)
+        how = {"stft_weight": self.recipe.stft_weight, "emphasis": self.recipe.emphasis,
+               "n_fft": self.recipe.n_ffts[self.step % len(self.recipe.n_ffts)]}  # fmt: skip
+        loss = loss_of(self.model, stems.to(self.device), precision=precision, **how)
         self.adam.zero_grad()
         loss.backward()
         _share_gradients(self.model)

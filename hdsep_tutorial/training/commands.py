@@ -124,9 +124,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--start-from", type=Path, help="weights (.safetensors) to begin with")
     for field in fields(Recipe):
         name = "--" + field.name.replace("_", "-")
-        several = {"nargs": len(SOURCES)} if field.name == "emphasis" else {}
-        kind = float if several else type(field.default)
-        parser.add_argument(name, type=kind, default=field.default, **several)
+        several = isinstance(field.default, tuple)
+        kind = type(field.default[0] if several else field.default)
+        how = {"nargs": "+"} if several else {}
+        parser.add_argument(name, type=kind, default=field.default, **how)
     options = parser.parse_args(arguments)
     {"songs": _songs, "train": _train, "export": _export, "evaluate": _evaluate}[options.command](
         options
