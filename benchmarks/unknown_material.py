@@ -6,7 +6,7 @@
 The demo model was trained on the synthetic band alone. Here FluidSynth plays the same kind of
 songs with samples of real instruments (FluidR3), and a speech synthesiser speaks instead of
 singing. The compositions come from the band's own songwriter, so only the *sound* is unknown.
-Nothing of it ships. Prints model, mixture and ideal mask, as `training evaluate` does.
+Nothing of it ships. Prints the same table as `training evaluate`.
 """
 
 import argparse
@@ -23,16 +23,13 @@ import torch
 
 from hdsep_tutorial import load_audio
 from hdsep_tutorial.bundles import get_bundle
-from hdsep_tutorial.metrics import sdr
-from hdsep_tutorial.remix import soft_masks
-from hdsep_tutorial.separation import separate_sources
 from hdsep_tutorial.synthesis import LEVELS_DB, SAMPLE_RATE
 from hdsep_tutorial.synthesis.bass import write_riffs
 from hdsep_tutorial.synthesis.drums import write_hits
 from hdsep_tutorial.synthesis.other import write_part
 from hdsep_tutorial.synthesis.score import Note, compose
 from hdsep_tutorial.training import SOURCES
-from hdsep_tutorial.training.commands import as_text
+from hdsep_tutorial.training.commands import as_text, judge
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 SEEDS = range(950_001, 950_021)  # trained on by nobody
@@ -140,17 +137,9 @@ def main() -> None:
         )
     torch.set_num_threads(1)
     model = get_bundle("demo").get_model()
-    table = {way: {source: [] for source in SOURCES} for way in ("model", "mixture", "ideal mask")}
     with tempfile.TemporaryDirectory() as folder:
-        for seed in SEEDS[:songs]:
-            stems = make_stems(seed, Path(folder))
-            mixture = sum(stems.values())
-            ways = {"model": separate_sources(model, mixture, progress=False),
-                    "mixture": dict.fromkeys(SOURCES, mixture),
-                    "ideal mask": soft_masks(stems, mixture)}  # fmt: skip
-            for way, estimates in ways.items():
-                for source in SOURCES:
-                    table[way][source].append(sdr(stems[source], estimates[source]))
+        band = (make_stems(seed, Path(folder)) for seed in SEEDS[:songs])
+        table = judge(model, ((stems, sum(stems.values())) for stems in band))
     print(f"{songs} songs of {DURATION_S:.0f} s, seeds from {SEEDS[0]}")
     print(as_text(table))
 

@@ -221,16 +221,32 @@ def test_what_is_exported_can_be_loaded_and_judged(tmp_path, capsys):
         assert torch.allclose(weight, run.average[name], rtol=2**-11, atol=1e-7), name
     commands.main(["evaluate", str(path), "--songs", "1", "--duration-s", "10"])
     printed = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in printed[1:]] == ["model", "mixture", "ideal mask"]
+    ways = ["model", "model, masked", "mixture", "ideal mask"]
+    assert [line.split("  ")[0] for line in printed[1:]] == ways
     assert json.loads((tmp_path / "model.json").read_text())["scores"]["table"] == printed
 
 
-def test_the_ideal_masks_of_the_table_beat_the_mixture():
+def test_the_table_scores_model_masks_and_mixture():
     def silent(mixture):
         return torch.zeros(len(mixture), 4, *mixture.shape[1:])
 
     silent.sources = commands.SOURCES
     table = commands.evaluate(silent, range(900_001, 900_002), duration_s=10.0)
     for source in commands.SOURCES:
-        (silence,), (mixture,), (ideal,) = (row[source] for row in table.values())
-        assert silence == 0 and ideal > mixture + 5
+        (silence,), (quarter,), (mixture,), (ideal,) = (row[source] for row in table.values())
+        # Masks of four silences are even: a quarter of the mixture each.
+        assert silence == 0 and ideal > mixture + 5 and mixture < quarter < ideal
+
+
+def test_masks_take_leakage_out_of_the_estimates():
+    song = make_song(900_001, duration_s=10.0)
+    stems = torch.stack(list(song.stems.values()))
+
+    def leaking(mixture):  # in one piece, so that the song is what it is given
+        return (0.7 * stems + 0.3 * song.mixture)[None]
+
+    leaking.sources = commands.SOURCES
+    table = commands.judge(leaking, [(song.stems, song.mixture)])
+    for source in commands.SOURCES:
+        plain, masked = table["model"][source][0], table["model, masked"][source][0]
+        assert plain + 1 < masked < table["ideal mask"][source][0], source

@@ -178,15 +178,8 @@ def new_model(recipe: Recipe) -> HDemucs:
     return model
 
 
-def loss_of(
-    model: nn.Module,
-    stems: Tensor,
-    *,
-    stft_weight: float = 0.0,
-    n_fft: int = 2048,
-    emphasis: tuple[float, ...] = (1, 1, 1, 1),
-    precision: str = "float32",
-) -> Tensor:
+def loss_of(model: nn.Module, stems: Tensor, *, stft_weight=0.0, n_fft=2048,
+            emphasis=(1.0, 1.0, 1.0, 1.0), precision="float32") -> Tensor:  # fmt: skip
     """Mix the stems, (batch, 4, 2, time), separate them again, and return how wrong that was.
 
     The loss is the mean absolute error of the samples, plus that of a spectrogram of the error

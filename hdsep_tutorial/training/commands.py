@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
 from statistics import median
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 import torch.distributed
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 from torchaudio.models import HDemucs
 
 from ..metrics import sdr
@@ -84,19 +85,31 @@ def export(run: Run, path: Path, **facts: object) -> None:
 def evaluate(
     model: nn.Module, seeds: range = HELD_OUT_SEEDS, *, duration_s=60.0
 ) -> dict[str, dict[str, list[float | None]]]:
-    """Score whole songs: {"model" | "mixture" | "ideal mask": {source: SDR in dB per song}}.
+    """Score whole songs of the band: {way: {source: SDR in dB per song}}, ways as in `judge`."""
+    songs = (make_song(seed, duration_s=duration_s) for seed in seeds)
+    return judge(model, ((song.stems, song.mixture) for song in songs))
 
-    The ideal mask is |S|² / Σ |S|² of the true stems: what no mask can surpass by much.
+
+def judge(
+    model: nn.Module, songs: Iterable[tuple[dict[str, Tensor], Tensor]]
+) -> dict[str, dict[str, list[float | None]]]:
+    """Score songs, given as (stems, mixture), in four ways: {way: {source: SDR in dB per song}}.
+
+    "model" is the network as it is, "model, masked" its estimates made into soft masks of the
+    mixture. "mixture" is doing nothing, and "ideal mask" is |S|² / Σ |S|² of the true stems: what
+    no mask can surpass by much.
     """
-    table = {way: {source: [] for source in SOURCES} for way in ("model", "mixture", "ideal mask")}
-    for seed in seeds:
-        song = make_song(seed, duration_s=duration_s)
-        ways = {"model": separate_sources(model, song.mixture, progress=False),
-                "mixture": dict.fromkeys(SOURCES, song.mixture),
-                "ideal mask": soft_masks(song.stems, song.mixture)}  # fmt: skip
-        for way, estimates in ways.items():
+    table = {}
+    for stems, mixture in songs:
+        estimates = separate_sources(model, mixture, progress=False)
+        ways = {"model": estimates,
+                "model, masked": soft_masks(estimates, mixture),
+                "mixture": dict.fromkeys(SOURCES, mixture),
+                "ideal mask": soft_masks(stems, mixture)}  # fmt: skip
+        for way, found in ways.items():
+            scores = table.setdefault(way, {source: [] for source in SOURCES})
             for source in SOURCES:
-                table[way][source].append(sdr(song.stems[source], estimates[source]))
+                scores[source].append(sdr(stems[source], found[source]))
     return table
 
 
