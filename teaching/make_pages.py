@@ -30,6 +30,7 @@ WORDS = {
     "zh": ("题库", "评分指南", "学生的答案", "检查的回答", "一种答案",
            "下面每个答案都由检查程序实际运行过；其他正确的做法同样通过。"),
 }  # fmt: skip
+COLON = {"en": ": ", "zh": "："}
 
 
 def question_bank(language: str) -> str:
@@ -48,17 +49,20 @@ def question_bank(language: str) -> str:
 def marking_guide(language: str) -> str:
     """Return each exercise with a solution, and what the check says to typical wrong answers."""
     _, title, answer, says, solution, note = WORDS[language]
+    colon = COLON[language]
+    end = colon.rstrip()
     parts = [f"# {title}\n\n{note}\n"]
     for path in _lessons_of(language):
         notebook = nbformat.read(path, as_version=4)
         for task in exercises(notebook):
-            parts.append(f"## {_title(notebook)}: `{task.name}`\n")
-            parts.append(f"{solution}:\n\n```python\n{task.solution.rstrip()}\n```\n")
+            parts.append(f"## {_title(notebook)}{colon}`{task.name}`\n")
+            parts.append(f"{solution}{end}\n\n```python\n{task.solution.rstrip()}\n```\n")
             wrong = importlib.import_module(f"wrong_answers.lesson_{path.stem[:2]}").WRONG
             for source, _ in wrong[task.name]:
                 verdict = verdict_on(source, notebook.cells[task.check].source)
                 said = in_language(verdict.sentence, language)
-                parts.append(f"{answer}:\n\n```python\n{source.strip()}\n```\n\n{says}: {said}\n")
+                given = f"{answer}{end}\n\n```python\n{source.strip()}\n```"
+                parts.append(f"{given}\n\n{says}{colon}{said}\n")
     return "\n".join(parts)
 
 

@@ -53,7 +53,7 @@ def _masks_of(soft_masks, spectra: dict[str, Tensor], given: str) -> dict[str, T
         mask = masks[name]
         if isinstance(mask, Tensor) and not mask.isfinite().all():
             raise NotYet("soft_masks made NaN in a frame in which all sources are silent: add a "
-                         "tiny number such as 1e-12 to the sum before you divide")  # fmt: skip
+                         "tiny number such as 1e-30 to the sum before you divide")  # fmt: skip
         if isinstance(mask, Tensor) and mask.is_complex():
             raise NotYet("soft_masks returned complex masks: take .abs() of the spectra first")
         expect_tensor(mask, spectrum.shape, name=f"the mask of {name}", given=given)
