@@ -68,6 +68,13 @@ def repository_files(root: Path) -> list[str]:
     return names
 
 
+def book_is_old(root: Path) -> bool:
+    """Say whether a lesson was changed after the book was built; no book is not an old one."""
+    book = root / "out" / "book" / "index.html"
+    lessons = (path.stat().st_mtime for path in root.glob("notebooks/*/*.ipynb"))
+    return book.is_file() and max(lessons, default=0.0) > book.stat().st_mtime
+
+
 def official_files() -> list[Path]:
     """Return the official files that were fetched, each compared with its checksum."""
     from hdsep_tutorial.assets import OFFICIAL, assets_folder, fetch
@@ -101,6 +108,8 @@ def main() -> None:
         print(f"{folder.name:9} {len(files):5} files, {size:7.1f} MB")
     missing = [name for name in ("book", "official", "wheels") if not (out / name).is_dir()]
     print(f"{out} is ready" + (f"; not in it: {', '.join(missing)}" if missing else ""))
+    if book_is_old(ROOT):
+        print("its book is older than the lessons: run `make book`, then `make stick` again")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The book's parts: outputs are run once, pages say what they show, faults are found, the stick."""
 
 import base64
+import os
 import re
 import subprocess
 import sys
@@ -336,6 +337,17 @@ def test_a_stick_holds_repository_book_and_what_to_do(repository, tmp_path):
     assert "without a network" in text
     assert "没有网络" in text
     assert not list(tmp_path.glob("stick.*"))
+
+
+def test_a_book_that_is_older_than_a_lesson_is_noticed(repository):
+    book, lesson = repository / "out/book/index.html", repository / "notebooks/zh/音.ipynb"
+    os.utime(lesson, (1000, 1000))
+    os.utime(book, (2000, 2000))
+    assert not stick.book_is_old(repository)
+    os.utime(lesson, (3000, 3000))
+    assert stick.book_is_old(repository)
+    book.unlink()
+    assert not stick.book_is_old(repository)
 
 
 def test_a_stick_is_made_anew_and_keeps_its_wheels(repository, tmp_path):
