@@ -208,6 +208,12 @@ def test_two_processes_learn_as_one(folder, tmp_path):
     assert (means[0] - means[1]).norm() < 0.05 * means[0].norm()
 
 
+def test_an_emphasis_for_each_source_or_a_sentence(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        commands.main(["train", str(tmp_path), "--emphasis", "1", "2"])
+    assert "2 numbers, expected one for each of drums, bass" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_what_is_exported_can_be_loaded_and_judged(tmp_path, capsys):
     run, path = Run(TINY, CPU), tmp_path / "model.safetensors"

@@ -142,6 +142,9 @@ def main(arguments: list[str] | None = None) -> None:
         how = {"nargs": "+"} if several else {}
         parser.add_argument(name, type=kind, default=field.default, **how)
     options = parser.parse_args(arguments)
+    if len(options.emphasis) != len(SOURCES):
+        parser.error(f"--emphasis has {len(options.emphasis)} numbers, expected one for each of "
+                     f"{', '.join(SOURCES)}")  # fmt: skip
     {"songs": _songs, "train": _train, "export": _export, "evaluate": _evaluate}[options.command](
         options
     )
