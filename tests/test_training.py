@@ -15,6 +15,7 @@ from torchaudio.models import HDemucs
 from hdsep_tutorial import training
 from hdsep_tutorial.synthesis import make_song
 from hdsep_tutorial.training import Recipe, Remixes, Run, commands
+from hdsep_tutorial.training.steps import Matrices, blocks
 
 TINY = Recipe(channels=4, segment_s=0.5, batch=2, warm_up_steps=1, learning_rate=1e-3)
 STEP_HOURS = TINY.batch * TINY.segment_s / 3600
@@ -148,8 +149,9 @@ def test_a_step_lowers_the_loss(folder):
     assert run.step == 1 and run.examples == TINY.batch and run.hours == STEP_HOURS
 
 
-def test_a_pause_changes_nothing(folder, tmp_path):
-    recipe = replace(TINY, hours=4 * STEP_HOURS)
+@pytest.mark.parametrize("matrix_rate", [0.0, 1e-3])
+def test_a_pause_changes_nothing(folder, tmp_path, matrix_rate):
+    recipe = replace(TINY, hours=4 * STEP_HOURS, matrix_rate=matrix_rate)
     whole = Run(recipe, CPU)
     assert len(list(training.train(whole, folder, round_steps=3))) == 2
     first = Run(recipe, CPU)
@@ -165,12 +167,51 @@ def test_a_pause_changes_nothing(folder, tmp_path):
     assert not same(first.average, second.average)
 
 
+def test_two_optimizers_share_the_weights(folder):
+    """Each moves its own weights of the model, and none is left out or moved twice."""
+    run = Run(replace(TINY, matrix_rate=1e-3), CPU)
+    start = {name: weight.clone() for name, weight in run.model.named_parameters()}
+    large = run.matrices.weights
+    assert 0 < len(large) < len(start) == len(large) + len(run.matrices.others)
+    run.train_step(a_batch(folder))
+    named = dict(run.model.named_parameters())
+    moved = {name for name, weight in named.items() if not torch.equal(weight, start[name])}
+    assert moved >= large.keys() and len(moved - large.keys()) > 100
+    adam = {id(weight) for weight in run.adam.param_groups[0]["params"]}
+    assert adam == {
+        id(weight) for name, weight in run.model.named_parameters() if name not in large
+    }
+
+
+def test_a_step_of_muon_is_as_long_in_every_direction():
+    layer = nn.Linear(128, 512)
+    matrices, start = Matrices(layer), layer.weight.detach().clone()
+    scales = torch.logspace(0, -2, 128)  # Adam would hardly move along the last directions
+    layer.weight.grad = torch.linalg.qr(torch.randn(512, 512))[0][:, :128] * scales
+    matrices.step(1e-2)
+    lengths = torch.linalg.svdvals(start - layer.weight) / (1e-2 * 0.2 * 512**0.5)
+    assert lengths.min() > 0.5 and lengths.max() < 1.5
+    assert ((start - layer.weight) * layer.weight.grad).sum() > 0  # downhill
+
+
+PARTS = {"lstm.weight_ih_l0": 4, "rewrite.weight": 2, "layers.0.5.weight": 2, "conv.weight": 1}
+
+
+@pytest.mark.parametrize("name, number", PARTS.items())
+def test_a_matrix_for_each_thing_that_a_weight_computes(name, number):
+    weight = torch.randn(16, 3, 2)
+    parts = blocks(name, weight)
+    assert len(parts) == number and all(part.ndim == 2 for part in parts)
+    parts[-1].zero_()  # views: what moves them moves the weight
+    assert torch.equal(weight.abs().sum((1, 2)) > 0, torch.arange(16) < 16 - 16 // number)
+
+
 def test_the_step_size_warms_up_and_falls_to_zero():
-    recipe = Recipe(hours=10, cool_down=0.2, warm_up_steps=10, learning_rate=1.0)
-    assert training.learning_rate(recipe, 0, 0) == pytest.approx(0.1)
-    assert training.learning_rate(recipe, 10, 0.1) == training.learning_rate(recipe, 10**6, 8) == 1
-    assert training.learning_rate(recipe, 10**6, 9) == pytest.approx(0.5)
-    assert training.learning_rate(recipe, 10**6, 10) == training.learning_rate(recipe, 1, 11) == 0
+    recipe = Recipe(hours=10, cool_down=0.2, warm_up_steps=10)
+    assert training.pace(recipe, 0, 0) == pytest.approx(0.1)
+    assert training.pace(recipe, 10, 0.1) == training.pace(recipe, 10**6, 8) == 1
+    assert training.pace(recipe, 10**6, 9) == pytest.approx(0.5)
+    assert training.pace(recipe, 10**6, 10) == training.pace(recipe, 1, 11) == 0
 
 
 def test_the_average_follows_slowly(folder):

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchaudio.models import HDemucs
@@ -26,6 +25,7 @@ from torchaudio.models import HDemucs
 from ..assets import shipped
 from ..runtime import autocast
 from ..synthesis import SAMPLE_RATE, make_song
+from .steps import Matrices, share_gradients
 
 SOURCES = ("drums", "bass", "other", "vocals")
 TRAINING_SEEDS = range(1, 100_000)  # seeds from 100,000 on are never trained on
@@ -42,6 +42,7 @@ class Recipe:
         segment_s: length of a training example in seconds.
         batch: examples per step, over all processes together.
         learning_rate: of Adam, on the plateau.
+        matrix_rate: of Muon, which then moves the large weights; 0 leaves them to Adam.
         hours: audio to be heard; the learning rate falls to zero over the last `cool_down` of it.
         ema: how slowly the averaged weights, which are the ones that are used, follow.
         stft_weight: share of the spectral loss, against the haze.
@@ -57,6 +58,7 @@ class Recipe:
     segment_s: float = 4.0
     batch: int = 4
     learning_rate: float = 6e-4
+    matrix_rate: float = 0.0
     warm_up_steps: int = 100
     hours: float = 100.0
     cool_down: float = 0.3
@@ -107,7 +109,7 @@ def open_songs(folder: Path) -> list[np.ndarray]:
 def remix(songs: list[np.ndarray], rng: np.random.Generator, recipe: Recipe) -> np.ndarray:
     """Make one training example, (4, 2, time): stems that may never have met before.
 
-    The network must learn what drums are, not what these songs are. So mostly each stem comes
+    The network must learn what drums are, not what these songs are. So often each stem comes
     from another song, and each is played faster or slower, louder or softer, flipped, swapped
     or silent. The mixture is their sum, whatever was done to them.
 
@@ -200,21 +202,23 @@ def loss_of(model: nn.Module, stems: Tensor, *, stft_weight=0.0, n_fft=2048,
     return loss
 
 
-def learning_rate(recipe: Recipe, step: int, hours: float) -> float:
-    """Return the step size: a warm-up, a plateau, and a straight line down to zero."""
+def pace(recipe: Recipe, step: int, hours: float) -> float:
+    """Return the share of the step size: a warm-up, a plateau, and a straight line to zero."""
     warm = min(1.0, (step + 1) / recipe.warm_up_steps)
     left = (recipe.hours - hours) / (recipe.cool_down * recipe.hours)
-    return recipe.learning_rate * warm * min(1.0, max(0.0, left))
+    return warm * min(1.0, max(0.0, left))
 
 
 class Run:
-    """A run in progress: weights, their average, Adam's memory, and how much was heard."""
+    """A run in progress: weights, their average, the optimizers' memory, how much was heard."""
 
     def __init__(self, recipe: Recipe, device: torch.device):
         self.recipe, self.device = recipe, device
         self.model = new_model(recipe).to(device)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        self.adam = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate)
+        self.matrices = Matrices(self.model) if recipe.matrix_rate else None
+        left = self.matrices.others if self.matrices else self.model.parameters()
+        self.adam = torch.optim.Adam(left, lr=recipe.learning_rate)
         self.step, self.examples, self.hours = 0, 0, 0.0
 
     def start_from(self, weights: dict[str, Tensor]) -> None:
@@ -226,7 +230,8 @@ class Run:
         """Write everything that is needed to go on; the file is never half-written."""
         state = {"model": self.model.state_dict(), "average": self.average,
                  "adam": self.adam.state_dict(), "step": self.step, "examples": self.examples,
-                 "hours": self.hours, "recipe": asdict(self.recipe)}  # fmt: skip
+                 "hours": self.hours, "recipe": asdict(self.recipe),
+                 "muon": self.matrices and self.matrices.muon.state_dict()}  # fmt: skip
         torch.save(state, path.with_suffix(".partial"))
         path.with_suffix(".partial").replace(path)
 
@@ -235,21 +240,25 @@ class Run:
         state = torch.load(path, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.adam.load_state_dict(state["adam"])
+        if self.matrices:
+            self.matrices.muon.load_state_dict(state["muon"])
         self.average = state["average"]
         self.step, self.examples, self.hours = state["step"], state["examples"], state["hours"]
 
     def train_step(self, stems: Tensor, precision: str = "float32") -> float:
         """Learn from this process's share of one batch, (batch, 4, 2, time)."""
-        for group in self.adam.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.step, self.hours)
+        share = pace(self.recipe, self.step, self.hours)
+        self.adam.param_groups[0]["lr"] = self.recipe.learning_rate * share
         how = {"stft_weight": self.recipe.stft_weight, "emphasis": self.recipe.emphasis,
                "n_fft": self.recipe.n_ffts[self.step % len(self.recipe.n_ffts)]}  # fmt: skip
         loss = loss_of(self.model, stems.to(self.device), precision=precision, **how)
-        self.adam.zero_grad()
+        self.model.zero_grad()
         loss.backward()
-        _share_gradients(self.model)
+        share_gradients(self.model)
         nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self.adam.step()
+        if self.matrices:
+            self.matrices.step(self.recipe.matrix_rate * share)
         self.step += 1
         self.examples += self.recipe.batch
         self.hours += self.recipe.batch * self.recipe.segment_s / 3600
@@ -257,18 +266,6 @@ class Run:
         for name, weight in self.model.state_dict().items():
             self.average[name].lerp_(weight, follow)
         return loss.item()
-
-
-def _share_gradients(model: nn.Module) -> None:
-    """Average the gradients over all processes, so that all take the same step."""
-    if torch.distributed.is_initialized():
-        gradients = [w.grad for w in model.parameters() if w.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        torch.distributed.all_reduce(flat)
-        flat /= torch.distributed.get_world_size()
-        sizes = [gradient.numel() for gradient in gradients]
-        for gradient, mean in zip(gradients, flat.split(sizes), strict=True):
-            gradient.copy_(mean.view_as(gradient))
 
 
 def train(
