@@ -85,7 +85,7 @@ class FastHDemucs(nn.Module):
             setattr(self, name, nn.ModuleList(kind(layer, dtype) for layer in layers))
         inner = [model.freq_encoder[outer:], model.time_encoder[outer:]]
         inner += [model.freq_decoder[:-outer], model.time_decoder[:-outer]]
-        self.inner = nn.ModuleList(copy.deepcopy(part).to(dtype) for part in inner)
+        self.inner = nn.ModuleList(copy_as(part, dtype) for part in inner)
         self.register_buffer("window", torch.hann_window(model.nfft))
         embedding = torch.zeros(1)
         if model.freq_emb is not None:
@@ -133,6 +133,15 @@ class FastHDemucs(nn.Module):
         for decode in decoders:
             x, before_last = decode(x, *saved.pop())
         return x, decode_t(before_last[:, :, 0], None, length_t)[0]
+
+
+def copy_as(part: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Copy a module in one precision, without a copy in the old one on the way."""
+    copied = {
+        id(weight): nn.Parameter(weight.detach().to(dtype, copy=True))
+        for weight in part.parameters()
+    }
+    return copy.deepcopy(part, copied).to(dtype)
 
 
 def standardise(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
