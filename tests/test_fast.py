@@ -185,6 +185,14 @@ def test_the_model_stays_as_it_is_and_separates_the_same_song(rng, model):
         assert ROUNDING_DB < _error_db(half[stem], expected[stem]) < -30
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_inner_layers_are_copies_in_the_precision_asked_for(model, precision):
+    ours = {weight.data_ptr() for weight in model.parameters()}
+    inner = list(fast.fast_network(model, precision=precision).inner.parameters())
+    assert {weight.dtype for weight in inner} == {getattr(torch, precision)}
+    assert ours.isdisjoint(weight.data_ptr() for weight in inner)
+
+
 def test_what_cannot_be_fast_is_refused_in_words(identity, model):
     with pytest.raises(ValueError, match="model is IdentityModel, expected torchaudio's HDemucs"):
         fast.fast_network(identity)

@@ -136,12 +136,15 @@ class FastHDemucs(nn.Module):
 
 
 def copy_as(part: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Copy a module in one precision, without a copy in the old one on the way."""
-    copied = {
+    """Copy a module whose tensors are all parameters, each straight into one precision.
+
+    Its weights are never held twice in the old one, as they are when a copy is converted.
+    """
+    weights = {
         id(weight): nn.Parameter(weight.detach().to(dtype, copy=True))
         for weight in part.parameters()
     }
-    return copy.deepcopy(part, copied).to(dtype)
+    return copy.deepcopy(part, weights)
 
 
 def standardise(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
