@@ -180,10 +180,10 @@ def _run(model: nn.Module, mixtures: Tensor) -> Tensor:
         (batch, sources, 2, time) float32 on the CPU.
     """
     batch, _, time = mixtures.shape
-    estimates = torch.zeros(batch, len(model.sources), 2, time)
+    silence = torch.zeros(batch, len(model.sources), 2, time)
     sounding = mixtures.flatten(1).any(dim=1)
     if not sounding.any():
-        return estimates
+        return silence
     chunks = nn.functional.pad(mixtures[sounding], (0, max(0, _SHORTEST - time)))
     parameter = next(iter(model.parameters()), None) if isinstance(model, nn.Module) else None
     with torch.inference_mode():
@@ -194,10 +194,10 @@ def _run(model: nn.Module, mixtures: Tensor) -> Tensor:
             f"the model made {tuple(output.shape)} of {tuple(chunks.shape)}, expected {expected}: "
             "(batch, sources, channels, time)"
         )
-    estimates[sounding] = output[..., :time].float().cpu()
-    if not estimates.isfinite().all():
+    estimates = output[..., :time].float().cpu()
+    if not estimates.sum(dtype=torch.float64).isfinite():
         raise ValueError("the model returned NaN or infinite samples: check its weights")
-    return estimates
+    return estimates if sounding.all() else silence.index_put((sounding,), estimates)
 
 
 @contextlib.contextmanager
@@ -254,7 +254,7 @@ def _check_mixture(mixture: Tensor) -> None:
             f"mixture has {mixture.shape[0]} channel{plural}, expected 2: "
             "load_audio makes mono files stereo"
         )
-    if not mixture.isfinite().all():
+    if not mixture.sum(dtype=torch.float64).isfinite():
         raise ValueError("mixture holds NaN or infinite samples: replace them, e.g. by 0")
 
 

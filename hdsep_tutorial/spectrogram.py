@@ -190,7 +190,7 @@ def plot_spectrogram(
     if ax is None:
         ax = pyplot.subplots(figsize=(10, 3.2), dpi=90, layout="constrained")[1]
     image = ax.imshow(
-        _rows(level, scale, bin_hz, fmax_hz, max(1, rows or columns * 3 // 10)).numpy(),
+        to_rows(level, scale, bin_hz, fmax_hz, max(1, rows or columns * 3 // 10)).numpy(),
         extent=(start_s - half_s, start_s + half_s * (2 * (len(mono) // hop_length) + 1), 0, 1),
         transform=ax.get_xaxis_transform(),  # the rows fill the height on any scale
         cmap=colormaps["viridis"].resampled(max(2, round(-floor_db / COLOUR_STEP_DB))),
@@ -201,11 +201,11 @@ def plot_spectrogram(
     )
     stop_s = start_s + len(mono) / sample_rate
     ax.set(title=title, xlim=(start_s, stop_s))
-    _label(ax, scale, fmax_hz)
+    label_axes(ax, scale, fmax_hz)
     if colorbar:
         ax.figure.colorbar(image, ax=ax, label="level (dBFS)", fraction=0.03, pad=0.01)
     what = f"{title or 'Spectrogram'} ({channel}), {round(start_s, 1):g} to {round(stop_s, 1):g} s"
-    return ax, f"{what}: {_strongest(level, bin_hz, floor_db)}."
+    return ax, f"{what}: {name_strongest(level, bin_hz, floor_db)}."
 
 
 def hz_to_mel(hz: np.ndarray) -> np.ndarray:
@@ -225,7 +225,7 @@ def mel_to_hz(mel: np.ndarray) -> np.ndarray:
     return 700 * (10 ** (mel / 2595) - 1)
 
 
-def _rows(level: Tensor, scale: str, bin_hz: float, fmax_hz: float, count: int) -> Tensor:
+def to_rows(level: Tensor, scale: str, bin_hz: float, fmax_hz: float, count: int) -> Tensor:
     """Take the strongest bin of each of `count` equal steps of the axis: (bins, t) → (count, t)."""
     if scale == "log":
         edges_hz = np.geomspace(LOWEST_HZ["log"], fmax_hz, count + 1)
@@ -237,7 +237,7 @@ def _rows(level: Tensor, scale: str, bin_hz: float, fmax_hz: float, count: int) 
     return torch.stack([level[a : max(b, a + 1)].amax(dim=0) for a, b in pairwise(edges)])
 
 
-def _label(ax: "Axes", scale: str, fmax_hz: float) -> None:
+def label_axes(ax: "Axes", scale: str, fmax_hz: float) -> None:
     """Give the axes their seconds and hertz."""
     ax.set_ylim(LOWEST_HZ[scale], fmax_hz)
     mel = {"value": "function", "functions": (hz_to_mel, mel_to_hz)}
@@ -250,7 +250,7 @@ def _label(ax: "Axes", scale: str, fmax_hz: float) -> None:
     ax.ticklabel_format(axis="x", useOffset=False)
 
 
-def _strongest(level: Tensor, bin_hz: float, floor_db: float) -> str:
+def name_strongest(level: Tensor, bin_hz: float, floor_db: float) -> str:
     """Name the peak by rounded numbers, which another machine prints the same."""
     peak_db = level.max().item()
     if peak_db < floor_db + 0.1:

@@ -73,6 +73,15 @@ def test_every_room_has_a_floor_and_imports_point_down():
             assert below or (room, imported) in BESIDE, f"{room} imports {imported}"
 
 
+def test_no_room_takes_what_another_keeps_to_itself():
+    for room, path in _files():
+        level = len(path.relative_to(PACKAGE).parts)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level == level:
+                private = {name.name for name in node.names if re.match("_[^_]", name.name)}
+                assert not private, f"{room} imports {private} from {node.module}"
+
+
 def test_ipython_and_widgets_live_on_floor_3_only():
     for room, path in _files():
         if FLOORS[room] == 3:

@@ -97,6 +97,16 @@ def test_silence_is_silence_without_asking_the_network(recording, length):
     assert all(not estimate.any() for estimate in estimates.values())
 
 
+def test_a_silent_chunk_in_a_batch_stays_silent_beside_the_others(recording, noise):
+    mixture = noise(25 * RATE)
+    mixture[:, : 10 * RATE] = 0
+    estimates = _separate(recording, mixture, batch_size=3)
+    assert recording.shapes == [(2, 2, 9 * RATE)]
+    for estimate in estimates.values():
+        assert not estimate[:, : 8 * RATE].any()
+        assert (estimate - mixture).abs().max() <= 1e-6 * mixture.abs().max()
+
+
 def test_a_pure_side_signal_is_finite(tiny_hdemucs, noise):
     left = 0.1 * noise(RATE)[:1]
     estimates = _separate(tiny_hdemucs, torch.cat([left, -left]))

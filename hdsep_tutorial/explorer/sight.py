@@ -11,10 +11,16 @@ from torch import Tensor
 from ..audio import clip
 from ..metrics import sdr
 from ..scores import written
-from ..spectrogram import COLOUR_STEP_DB, LOWEST_HZ, column_power, level_db, select_channel
-from ..spectrogram import _label as label_axes
-from ..spectrogram import _rows as to_rows
-from ..spectrogram import _strongest as name_strongest
+from ..spectrogram import (
+    COLOUR_STEP_DB,
+    LOWEST_HZ,
+    column_power,
+    label_axes,
+    level_db,
+    name_strongest,
+    select_channel,
+    to_rows,
+)
 from .view import COLUMNS, LATER, View
 
 ROWS = 200
