@@ -85,8 +85,6 @@ def source_loop(model, mixture, segment_s=10.0, overlap_s=0.1):
 
 def prepare(way: str):
     """Return a function of a mixture that separates it in one of the ways."""
-    import torch
-
     model = make_model()
     if way == "a":
         return lambda mixture: source_loop(model, mixture)
