@@ -70,8 +70,9 @@ def open_source(path: Path) -> Iterator[Source]:
         stream = container.streams.audio[0]
         channels, layout = stream.layout.nb_channels, stream.layout.name
         if channels > 2 and layout not in ("5.1", "5.1(side)", "6 channels"):
+            name = "" if layout == f"{channels} channels" else f" ({layout})"
             raise ValueError(
-                f"{path} has {channels} channels ({layout}), expected mono, stereo or 5.1: "
+                f"{path} has {channels} channels{name}, expected mono, stereo or 5.1: "
                 "mix it down to stereo in an audio editor first"
             )
         promised = promised or _frames_in_container(path, container)
