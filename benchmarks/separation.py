@@ -235,7 +235,7 @@ def rates(threads: int) -> dict[str, float]:
     for dtype in (torch.float32, torch.bfloat16):
         a = torch.ones(2048, 2048, dtype=dtype)
         seconds = []
-        for _ in range(60):  # some seconds, for the machine may be busy for one
+        while sum(seconds) < 3:  # the machine may be busy for one of them
             began = time.perf_counter()
             a @ a
             seconds.append(time.perf_counter() - began)

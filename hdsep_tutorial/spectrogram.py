@@ -251,7 +251,7 @@ def label_axes(ax: "Axes", scale: str, fmax_hz: float) -> None:
 
 
 def name_strongest(level: Tensor, bin_hz: float, floor_db: float) -> str:
-    """Name the peak by rounded numbers, which another machine prints the same."""
+    """Name the peak of (bins, columns) in dBFS, rounded so that another machine prints the same."""
     peak_db = level.max().item()
     if peak_db < floor_db + 0.1:
         return f"silent, nothing above {floor_db:g} dBFS"
