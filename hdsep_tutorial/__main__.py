@@ -122,6 +122,7 @@ def separate(options: argparse.Namespace) -> int:
                 overlap_s=overlap_s,
                 device=options.device,
                 precision=options.precision,
+                shifts=options.shifts,
                 progress=_wants_progress(),
             )
         except (ValueError, OSError) as error:
@@ -239,6 +240,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--device", help="cpu, cuda, ...")
     command.add_argument("--precision", default="float32", help="float32, bfloat16 or auto")
+    command.add_argument("--shifts", type=int, default=1, help="runs to average (default 1)")
     command = add(fetch, profile=False)
     command.add_argument("names", nargs="*", metavar="NAME", help="only these assets")
     command.add_argument("--list", action="store_true", help="show size, licence and place")

@@ -143,3 +143,31 @@ def plan_in_seconds(
         count = -(-(length - overlap) // (segment - overlap))  # rounded up
         segment = -(-(length - overlap) // count) + overlap
     return Plan(chunk_plan(length, segment, overlap), overlap)
+
+
+def shift_offsets(shifts: int, period: int = 1024) -> list[int]:
+    """Spread shifts evenly over the period after which the network repeats itself.
+
+    Hybrid Demucs looks at its input every 1024 samples, the hop of its spectrogram and the
+    stride of its waveform branch. A song that comes 1024 samples later is separated almost
+    alike; one that comes 512 later is not, and the mean of both has a smaller error.
+
+    Args:
+        shifts: how many, from 1 to `period`.
+        period: in samples.
+
+    Returns:
+        By how many samples the input is moved in each run, the first by none.
+
+    Raises:
+        ValueError: `shifts` is out of its range or not an integer.
+
+    Example:
+        >>> shift_offsets(4)
+        [0, 256, 512, 768]
+
+    Lesson: 05_chunks
+    """
+    if not isinstance(shifts, int) or not 1 <= shifts <= period:
+        raise ValueError(f"shifts is {shifts!r}, expected an integer from 1 to {period}, e.g. 2")
+    return [run * period // shifts for run in range(shifts)]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .audio import ForwardReader, stream_audio, without_warnings
 from .cache import key_of, recall
-from .chunks import Plan, chunk_weights, plan_in_seconds
+from .chunks import Plan, chunk_weights, plan_in_seconds, shift_offsets
 from .fast import can_be_fast, fast_network
 from .runtime import autocast, keep_memory, lend, pick_device, pick_precision
 from .saving import stem_writer
@@ -31,6 +31,7 @@ def separate_sources(
     device: str | None = None,
     precision: str = "float32",
     batch_size: int = 1,
+    shifts: int = 1,
     cache: bool = False,
     progress: bool = True,
 ) -> dict[str, Tensor]:
@@ -47,6 +48,8 @@ def separate_sources(
         precision: "float32"; "bfloat16", which is faster and adds an error of about −40 dB; or
             "auto", the faster one on this hardware. On a CPU bfloat16 runs in `fast_network`.
         batch_size: chunks that run at once, at least 1; more helps on a GPU only.
+        shifts: runs of each chunk, each later by another part of the network's hop, from 1 to
+            1024. Their mean is a better estimate, and takes as many times as long.
         cache: keep the result under out/cache, and take it from there when all is the same.
         progress: show a bar with the time left.
 
@@ -59,15 +62,17 @@ def separate_sources(
     Lesson: 04_first_separation
     """
     _check_mixture(mixture)
+    samples, length, offsets = mixture.detach(), mixture.shape[-1], shift_offsets(shifts)
 
-    samples, length = mixture.detach(), mixture.shape[-1]
+    def read(start: int, stop: int) -> Tensor:
+        return samples[:, start:stop]
 
     def attempt(network: nn.Module, segment_s: float, batch_size: int) -> dict[str, Tensor]:
         plan = plan_in_seconds(length, sample_rate, segment_s, overlap_s, even=True)
         estimates = torch.empty(len(model.sources), *mixture.shape)
         done = 0
         with _bar(length / sample_rate, progress) as bar:
-            for block in _finished_blocks(network, lambda a, b: samples[:, a:b], plan, batch_size):
+            for block in _finished_blocks(network, read, plan, batch_size, offsets):
                 estimates[..., done : done + block.shape[-1]] = block
                 done += block.shape[-1]
                 bar.update(block.shape[-1] / sample_rate)
@@ -80,7 +85,7 @@ def separate_sources(
     if not cache:
         return separate()
     settings = {"segment_s": segment_s, "overlap_s": overlap_s, "sample_rate": sample_rate}
-    settings["precision"] = pick_precision(pick_device(device), precision)
+    settings |= {"shifts": shifts, "precision": pick_precision(pick_device(device), precision)}
     return recall(key_of(model, mixture, **settings), separate)
 
 
@@ -97,6 +102,7 @@ def separate_file(
     device: str | None = None,
     precision: str = "float32",
     batch_size: int = 1,
+    shifts: int = 1,
     progress: bool = True,
 ) -> dict[str, Path]:
     """Separate a file into files, block by block: an hour needs no more memory than a minute.
@@ -116,6 +122,7 @@ def separate_file(
         device: "cpu", "cuda", ... or None.
         precision: "float32", "bfloat16" or "auto".
         batch_size: chunks that run at once.
+        shifts: runs of each chunk, of which the mean is taken.
         progress: show a bar with the time left.
 
     Returns:
@@ -131,6 +138,7 @@ def separate_file(
     if stem is not None and stem not in model.sources:
         raise ValueError(f"stem is {stem!r}, expected one of {', '.join(model.sources)}")
     names = list(model.sources) if stem is None else [stem, f"no_{stem}"]
+    offsets = shift_offsets(shifts)
     length = sum(block.shape[-1] for block in stream_audio(path, sample_rate=sample_rate))
 
     def attempt(segment_s: float, batch_size: int) -> dict[str, Path]:
@@ -141,7 +149,7 @@ def separate_file(
             stem_writer(out_dir, names, sample_rate, format=format) as writer,
             _bar(length / sample_rate, progress) as bar,
         ):
-            for block in _finished_blocks(network, song.read, plan, batch_size):
+            for block in _finished_blocks(network, song.read, plan, batch_size, offsets):
                 stems = dict(zip(model.sources, block, strict=True))
                 if stem is not None:
                     mixture = song.read(done, done + block.shape[-1])
@@ -157,7 +165,11 @@ def separate_file(
 
 
 def _finished_blocks(
-    model: nn.Module, read: Callable[[int, int], Tensor], plan: Plan, batch_size: int
+    model: nn.Module,
+    read: Callable[[int, int], Tensor],
+    plan: Plan,
+    batch_size: int,
+    offsets: list[int],
 ) -> Iterator[Tensor]:
     """Yield (sources, 2, n) blocks that join to the song; no later chunk reaches back into one."""
     finished_at = [start for start, _ in plan.chunks[1:]] + [plan.chunks[-1][1]]
@@ -165,7 +177,7 @@ def _finished_blocks(
     for first in range(0, len(plan.chunks), batch_size):
         batch = plan.chunks[first : first + batch_size]
         mixtures = torch.stack([read(start, stop).float() for start, stop in batch])
-        for index, estimate in enumerate(_run(model, mixtures), start=first):
+        for index, estimate in enumerate(_run(model, mixtures, offsets), start=first):
             weighted = chunk_weights(plan, index) * estimate
             weighted[..., : pending.shape[-1]] += pending
             finished = finished_at[index] - plan.chunks[index][0]
@@ -173,31 +185,42 @@ def _finished_blocks(
             pending = weighted[..., finished:]
 
 
-def _run(model: nn.Module, mixtures: Tensor) -> Tensor:
+def _run(model: nn.Module, mixtures: Tensor, offsets: list[int]) -> Tensor:
     """Separate a batch (batch, 2, time) of chunks; a silent chunk is silence without the network.
 
     Returns:
-        (batch, sources, 2, time) float32 on the CPU.
+        (batch, sources, 2, time) float32 on the CPU, the mean of the estimates at all offsets.
     """
     batch, _, time = mixtures.shape
     silence = torch.zeros(batch, len(model.sources), 2, time)
     sounding = mixtures.flatten(1).any(dim=1)
     if not sounding.any():
         return silence
-    chunks = nn.functional.pad(mixtures[sounding], (0, max(0, _SHORTEST - time)))
+    estimates = _estimate(model, mixtures[sounding], offsets[0])
+    for offset in offsets[1:]:
+        estimates = estimates + _estimate(model, mixtures[sounding], offset)
+    if len(offsets) > 1:
+        estimates = estimates / len(offsets)
+    return estimates if sounding.all() else silence.index_put((sounding,), estimates)
+
+
+def _estimate(model: nn.Module, chunks: Tensor, offset: int) -> Tensor:
+    """Run the network on chunks (batch, 2, time) that come `offset` samples later."""
+    time = chunks.shape[-1]
+    late = nn.functional.pad(chunks, (offset, max(0, _SHORTEST - offset - time)))
     parameter = next(iter(model.parameters()), None) if isinstance(model, nn.Module) else None
     with torch.inference_mode():
-        output = model(chunks if parameter is None else chunks.to(parameter.device))
-    expected = (len(chunks), len(model.sources), *chunks.shape[1:])
+        output = model(late if parameter is None else late.to(parameter.device))
+    expected = (len(late), len(model.sources), *late.shape[1:])
     if tuple(output.shape) != expected:
         raise ValueError(
-            f"the model made {tuple(output.shape)} of {tuple(chunks.shape)}, expected {expected}: "
+            f"the model made {tuple(output.shape)} of {tuple(late.shape)}, expected {expected}: "
             "(batch, sources, channels, time)"
         )
-    estimates = output[..., :time].float().cpu()
+    estimates = output[..., offset : offset + time].float().cpu()
     if not estimates.sum(dtype=torch.float64).isfinite():  # in a tenth of the time of all()
         raise ValueError("the model returned NaN or infinite samples: check its weights")
-    return estimates if sounding.all() else silence.index_put((sounding,), estimates)
+    return estimates
 
 
 @contextlib.contextmanager

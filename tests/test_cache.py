@@ -56,11 +56,12 @@ def test_everything_that_decides_the_result_is_in_the_key(tiny_hdemucs):
         cache.key_of(model, mixture.flip(0), **settings),
         cache.key_of(model, mixture, **{**settings, "segment_s": 9.0}),
         cache.key_of(model, mixture, **{**settings, "precision": "bfloat16"}),
+        cache.key_of(model, mixture, **{**settings, "shifts": 2}),
     }
     with torch.no_grad():
         next(model.parameters()).view(-1)[0] += 1e-3
     others.add(cache.key_of(model, mixture, **settings))
-    assert len(others | {key}) == 6
+    assert len(others | {key}) == 7
 
 
 def test_a_network_that_is_tampered_with_is_never_cached(tiny_hdemucs):
@@ -137,9 +138,10 @@ def test_a_song_is_separated_once(tiny_hdemucs, folder):
     assert len(calls) == ran
     assert again["all"].equal(first["all"])
     separate_sources(model, mixture, **{**options, "overlap_s": 0.2}, cache=True)
+    separate_sources(model, mixture, **options, shifts=2, cache=True)
     separate_sources(model, mixture, **options)
-    assert len(calls) > 2 * ran
-    assert len(list(folder.iterdir())) == 2
+    assert len(calls) > 4 * ran
+    assert len(list(folder.iterdir())) == 3
 
 
 def test_the_command_line_shows_and_clears(stems, capsys):

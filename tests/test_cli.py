@@ -85,6 +85,7 @@ def test_other_files_in_the_folder_stay(tmp_path):
         (["song.wav", "--segment-s", "0"], "segment_s is 0.0, expected more than 0"),
         (["song.wav", "--segment-s", "-5"], "segment_s is -5.0, expected more than 0"),
         (["song.wav", "--overlap-s", "10"], "overlap_s is 10.0"),
+        (["song.wav", "--shifts", "0"], "shifts is 0, expected an integer from 1 to 1024"),
         (["song.wav", "sub/song.wav"], "two files are named 'song'"),
     ],
 )

@@ -34,8 +34,9 @@ def _separate(model, mixture, **options):
     segment=st.integers(20, 4000),
     ratio=st.floats(0, 0.95),
     batch_size=st.integers(1, 5),
+    shifts=st.sampled_from([1, 1, 2, 3]),
 )
-def test_identity_returns_its_input(length, segment, ratio, batch_size):
+def test_identity_returns_its_input(length, segment, ratio, batch_size, shifts):
     mixture = _noise(length)
     # one "second" is one sample, so that the options count samples
     overlap = int(ratio * segment)
@@ -46,6 +47,7 @@ def test_identity_returns_its_input(length, segment, ratio, batch_size):
         segment_s=segment,
         overlap_s=overlap,
         batch_size=batch_size,
+        shifts=shifts,
     )
     assert list(estimates) == IdentityModel.sources
     for estimate in estimates.values():
@@ -140,6 +142,8 @@ def test_a_mixture_that_cannot_be_separated_is_refused_in_words(identity, mixtur
         ({"segment_s": -3}, "segment_s is -3"),
         ({"overlap_s": 10}, "overlap_s is 10"),
         ({"batch_size": 0}, "batch_size is 0"),
+        ({"shifts": 0}, "shifts is 0, expected an integer from 1 to 1024"),
+        ({"shifts": 1.5}, "shifts is 1.5"),
         ({"precision": "float8"}, "precision is 'float8'"),
         ({"device": "abacus"}, "device is 'abacus'"),
     ],
@@ -249,6 +253,47 @@ def test_one_stem_and_its_complement_sum_to_the_mixture(tmp_path, tiny_hdemucs, 
     assert [path.name for path in paths.values()] == ["vocals.wav", "no_vocals.wav"]
     total = sum(load_audio(path)[0] for path in paths.values())
     assert (total - load_audio(song)[0]).abs().max() < 1e-6
+
+
+class OnTheGrid(IdentityModel):
+    """Errs by the place of each sample on a grid of 1024, as a network with that hop does."""
+
+    def forward(self, mixture):
+        error = torch.sin(2 * math.pi / 1024 * (torch.arange(mixture.shape[-1]) % 1024))
+        return super().forward(mixture) + 0.1 * error
+
+
+def test_shifts_average_out_what_depends_on_the_grid_of_the_network(noise):
+    mixture = 0.1 * noise(5 * RATE)
+    errors = {}
+    for shifts in (1, 2, 4):
+        estimates = _separate(OnTheGrid(), mixture, segment_s=2, overlap_s=0.5, shifts=shifts)
+        errors[shifts] = (estimates["bass"] - mixture).abs().max()
+    assert errors[1] > 0.09
+    assert max(errors[2], errors[4]) < 1e-6
+
+
+def test_shifts_are_the_mean_of_runs_that_start_later(tiny_hdemucs, noise):
+    mixture = 0.1 * noise(RATE)
+    with torch.inference_mode():
+        late = [
+            tiny_hdemucs(torch.nn.functional.pad(mixture, (offset, 0))[None])[0, ..., offset:]
+            for offset in (0, 341, 682)
+        ]
+    estimates = torch.stack([*_separate(tiny_hdemucs, mixture, shifts=3).values()])
+    assert (estimates - sum(late) / 3).abs().max() < 1e-5
+    assert (estimates - late[0]).abs().max() > 1e-3  # the runs differ, so there is a mean
+
+
+def test_a_shifted_song_on_disk_equals_the_one_in_memory(tmp_path, tiny_hdemucs, noise):
+    song = save_audio(tmp_path / "song.wav", 0.1 * noise(2 * RATE), RATE)
+    options = {"segment_s": 1, "overlap_s": 0.25, "shifts": 2, "progress": False}
+    paths = separate_file(tiny_hdemucs, song, tmp_path / "out", **options)
+    for stem, estimate in separate_sources(tiny_hdemucs, load_audio(song)[0], **options).items():
+        assert (load_audio(paths[stem])[0] - estimate).abs().max() < 1e-6
+    with pytest.raises(ValueError, match="shifts is 2000"):
+        separate_file(tiny_hdemucs, song, tmp_path / "new", shifts=2000)
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_unknown_stem_is_refused_before_anything_is_written(tmp_path, identity, noise):
