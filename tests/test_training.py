@@ -268,7 +268,7 @@ def test_what_is_exported_can_be_loaded_and_judged(tmp_path, capsys):
         assert torch.allclose(weight, run.average[name], rtol=2**-11, atol=1e-7), name
     commands.main(["evaluate", str(path), "--songs", "1", "--duration-s", "10"])
     printed = capsys.readouterr().out.splitlines()
-    ways = ["model", "model, masked", "mixture", "ideal mask"]
+    ways = ["model", "model, 4 shifts", "model, masked", "mixture", "ideal mask"]
     assert [line.split("  ")[0] for line in printed[1:]] == ways
     assert json.loads((tmp_path / "model.json").read_text())["scores"]["table"] == printed
 
@@ -280,17 +280,36 @@ def test_the_table_scores_model_masks_and_mixture():
     silent.sources = commands.SOURCES
     table = commands.evaluate(silent, range(900_001, 900_002), duration_s=10.0)
     for source in commands.SOURCES:
-        (silence,), (quarter,), (mixture,), (ideal,) = (row[source] for row in table.values())
+        scores = [row[source][0] for row in table.values()]
+        silence, shifted, quarter, mixture, ideal = scores
         # Masks of four silences are even: a quarter of the mixture each.
-        assert silence == 0 and ideal > mixture + 5 and mixture < quarter < ideal
+        assert silence == shifted == 0 and ideal > mixture + 5 and mixture < quarter < ideal
+
+
+def test_the_row_of_four_shifts_is_the_mean_of_four_runs():
+    song = make_song(900_001, duration_s=10.0)
+    stems, runs = torch.stack(list(song.stems.values())), []
+
+    def erring(mixture):  # the truth, later, and an error of another sign in every second run
+        late = mixture.shape[-1] - stems.shape[-1]
+        runs.append(late)
+        error = 0.1 * (-1) ** (late // 256) * mixture[:, None]
+        return torch.nn.functional.pad(stems, (late, 0))[None] + error
+
+    erring.sources = commands.SOURCES
+    table = commands.judge(erring, [(song.stems, song.mixture)])
+    assert runs == [0, 0, 256, 512, 768]
+    for source in commands.SOURCES:
+        assert table["model, 4 shifts"][source][0] > 100 > table["model"][source][0]
 
 
 def test_masks_take_leakage_out_of_the_estimates():
     song = make_song(900_001, duration_s=10.0)
     stems = torch.stack(list(song.stems.values()))
 
-    def leaking(mixture):  # in one piece, so that the song is what it is given
-        return (0.7 * stems + 0.3 * song.mixture)[None]
+    def leaking(mixture):  # in one piece, so that the song is what it is given, if later
+        late = mixture.shape[-1] - stems.shape[-1]
+        return torch.nn.functional.pad(0.7 * stems + 0.3 * song.mixture, (late, 0))[None]
 
     leaking.sources = commands.SOURCES
     table = commands.judge(leaking, [(song.stems, song.mixture)])

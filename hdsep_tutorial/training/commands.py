@@ -93,16 +93,17 @@ def evaluate(
 def judge(
     model: nn.Module, songs: Iterable[tuple[dict[str, Tensor], Tensor]]
 ) -> dict[str, dict[str, list[float | None]]]:
-    """Score songs, given as (stems, mixture), in four ways: {way: {source: SDR in dB per song}}.
+    """Score songs, given as (stems, mixture), in five ways: {way: {source: SDR in dB per song}}.
 
-    "model" is the network as it is, "model, masked" its estimates made into soft masks of the
-    mixture. "mixture" is doing nothing, and "ideal mask" is |S|² / Σ |S|² of the true stems: what
-    no mask can surpass by much.
+    "model" is the network as it is, "model, 4 shifts" the mean of four runs over each chunk, and
+    "model, masked" the first's estimates made into soft masks of the mixture. "mixture" is doing
+    nothing, and "ideal mask" is |S|² / Σ |S|² of the true stems: what no mask can surpass by much.
     """
     table = {}
     for stems, mixture in songs:
         estimates = separate_sources(model, mixture, progress=False)
         ways = {"model": estimates,
+                "model, 4 shifts": separate_sources(model, mixture, shifts=4, progress=False),
                 "model, masked": soft_masks(estimates, mixture),
                 "mixture": dict.fromkeys(SOURCES, mixture),
                 "ideal mask": soft_masks(stems, mixture)}  # fmt: skip
