@@ -196,9 +196,10 @@ def _run(model: nn.Module, mixtures: Tensor, offsets: list[int]) -> Tensor:
     sounding = mixtures.flatten(1).any(dim=1)
     if not sounding.any():
         return silence
-    estimates = _estimate(model, mixtures[sounding], offsets[0])
+    chunks = mixtures[sounding]
+    estimates = _estimate(model, chunks, offsets[0])
     for offset in offsets[1:]:
-        estimates = estimates + _estimate(model, mixtures[sounding], offset)
+        estimates = estimates + _estimate(model, chunks, offset)
     if len(offsets) > 1:
         estimates = estimates / len(offsets)
     return estimates if sounding.all() else silence.index_put((sounding,), estimates)
