@@ -48,7 +48,7 @@ class Recipe:
         stft_weight: share of the spectral loss, against the haze.
         n_ffts: window lengths of its spectrograms; the steps take turns with them.
         emphasis: how much the error of each source counts; bass is learnt with the least.
-        together: share of examples whose stems come from one place of one song.
+        together: share of examples that are a piece of one song, as the band mixed it.
         seed: of the first weights and of the remix.
 
     Lesson: 13_train_your_own
@@ -111,21 +111,22 @@ def remix(songs: list[np.ndarray], rng: np.random.Generator, recipe: Recipe) -> 
 
     The network must learn what drums are, not what these songs are. So often each stem comes
     from another song, and each is played faster or slower, louder or softer, flipped, swapped
-    or silent. The mixture is their sum, whatever was done to them.
+    or silent. The mixture is their sum, whatever was done to them. The other examples are what
+    the network will meet: pieces of songs as they are.
 
     Lesson: 13_train_your_own
     """
     length = int(recipe.segment_s * SAMPLE_RATE)
-    together = rng.random() < recipe.together
-    shared = _place(songs, rng)
-    places = [shared if together else _place(songs, rng) for _ in SOURCES]
+    if rng.random() < recipe.together:
+        number, position, _ = _place(songs, rng)
+        as_played = (number, position, 1.0)
+        return np.stack([_cut(songs, n, as_played, length) for n in range(len(SOURCES))])
     pieces = []
-    for source, place in enumerate(places):
-        piece = _cut(songs, source, place, length)
-        for _ in range(2):  # silence teaches little
-            if together or np.abs(piece).max() > 1e-3:
-                break
+    for source in range(len(SOURCES)):
+        for _ in range(3):  # silence teaches little
             piece = _cut(songs, source, _place(songs, rng), length)
+            if np.abs(piece).max() > 1e-3:
+                break
         pieces.append(_vary(piece, rng) * (1.0, 1.0, 1.15, 1.25)[source])
     return np.stack(pieces)
 
