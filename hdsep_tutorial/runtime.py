@@ -95,9 +95,10 @@ def forecast(
 ) -> int:
     """Say how much memory `separate_sources` will take on a CPU, before it starts.
 
-    The stems take 8 bytes for each sample of each source. The network takes what the chunks
-    that run at once need, whatever the length of the song: a part for their spectrograms and a
-    part that grows with the width of the network, as measured (`benchmarks/RESULTS.md`).
+    The stems take 8 bytes for each sample of each source. The network takes one and a half
+    times its weights, which `fast_network` copies, and what the chunks that run at once need,
+    whatever the length of the song: a part for their spectrograms and a part that grows with
+    the width of the network, as measured with networks of 16 and 48 channels.
 
     Args:
         model: torchaudio's Hybrid Demucs, or what `fast_network` makes of it.
@@ -117,12 +118,12 @@ def forecast(
     """
     if not hasattr(model, "channels"):
         raise ValueError(f"model is {type(model).__name__}, expected a Hybrid Demucs")
-    halved = pick_precision("cpu", precision) == "bfloat16"
-    fixed, each_channel = (40e6, 0.68e6) if halved else (72e6, 0.8e6)
-    seconds_at_once = min(segment_s, length_s) * batch_size
-    weights = 2 * sum(weight.numel() for weight in model.parameters()) if halved else 0
+    size = 2 if pick_precision("cpu", precision) == "bfloat16" else 4  # bytes of a number
+    weights = size * sum(weight.numel() for weight in model.parameters())
     stems = 8 * len(model.sources) * round(length_s * sample_rate)
-    return round(stems + weights + seconds_at_once * (fixed + each_channel * model.channels))
+    each_second = 22e6 + size * 0.25e6 * model.channels
+    seconds_at_once = min(segment_s, length_s) * batch_size
+    return round(stems + 1.5 * weights + seconds_at_once * each_second)
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:

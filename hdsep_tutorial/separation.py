@@ -32,6 +32,7 @@ def separate_sources(
     precision: str = "float32",
     batch_size: int = 1,
     shifts: int = 1,
+    exact: bool = False,
     cache: bool = False,
     progress: bool = True,
 ) -> dict[str, Tensor]:
@@ -46,10 +47,12 @@ def separate_sources(
         overlap_s: crossfade between neighbouring chunks in seconds, from 0 to below segment_s.
         device: "cpu", "cuda", ...; None takes a GPU if there is one. The song stays on the CPU.
         precision: "float32"; "bfloat16", which is faster and adds an error of about −40 dB; or
-            "auto", the faster one on this hardware. On a CPU bfloat16 runs in `fast_network`.
+            "auto", the faster one on this hardware.
         batch_size: chunks that run at once, at least 1; more helps on a GPU only.
         shifts: runs of each chunk, each later by another part of the network's hop, from 1 to
             1024. Their mean is a better estimate, and takes as many times as long.
+        exact: run the model as it is, for the same bits. Otherwise a CPU runs torchaudio's
+            network as `fast_network`, whose float32 differs by rounding, below −110 dB.
         cache: keep the result under out/cache, and take it from there when all is the same.
         progress: show a bar with the time left.
 
@@ -64,29 +67,28 @@ def separate_sources(
     _check_mixture(mixture)
     samples, length, offsets = mixture.detach(), mixture.shape[-1], shift_offsets(shifts)
 
-    def read(start: int, stop: int) -> Tensor:
-        return samples[:, start:stop]
-
     def attempt(network: nn.Module, segment_s: float, batch_size: int) -> dict[str, Tensor]:
         plan = plan_in_seconds(length, sample_rate, segment_s, overlap_s, even=True)
         estimates = torch.empty(len(model.sources), *mixture.shape)
+        blocks = _finished_blocks(network, lambda a, b: samples[:, a:b], plan, batch_size, offsets)
         done = 0
         with _bar(length / sample_rate, progress) as bar:
-            for block in _finished_blocks(network, read, plan, batch_size, offsets):
+            for block in blocks:
                 estimates[..., done : done + block.shape[-1]] = block
                 done += block.shape[-1]
                 bar.update(block.shape[-1] / sample_rate)
         return dict(zip(model.sources, estimates, strict=True))
 
     def separate() -> dict[str, Tensor]:
-        with _prepared(model, device, precision) as network:
+        with _prepared(model, device, precision, exact) as network:
             return _with_less_memory(partial(attempt, network), segment_s, overlap_s, batch_size)
 
     if not cache:
         return separate()
     settings = {"segment_s": segment_s, "overlap_s": overlap_s, "sample_rate": sample_rate}
-    settings |= {"shifts": shifts, "precision": pick_precision(pick_device(device), precision)}
-    return recall(key_of(model, mixture, **settings), separate)
+    chosen = pick_precision(pick_device(device), precision)
+    key = key_of(model, mixture, **settings, shifts=shifts, exact=exact, precision=chosen)
+    return recall(key, separate)
 
 
 def separate_file(
@@ -103,6 +105,7 @@ def separate_file(
     precision: str = "float32",
     batch_size: int = 1,
     shifts: int = 1,
+    exact: bool = False,
     progress: bool = True,
 ) -> dict[str, Path]:
     """Separate a file into files, block by block: an hour needs no more memory than a minute.
@@ -123,6 +126,7 @@ def separate_file(
         precision: "float32", "bfloat16" or "auto".
         batch_size: chunks that run at once.
         shifts: runs of each chunk, of which the mean is taken.
+        exact: run the model as it is instead of as `fast_network`.
         progress: show a bar with the time left.
 
     Returns:
@@ -160,7 +164,7 @@ def separate_file(
                 bar.update(block.shape[-1] / sample_rate)
         return writer.paths
 
-    with _prepared(model, device, precision) as network:
+    with _prepared(model, device, precision, exact) as network:
         return _with_less_memory(attempt, segment_s, overlap_s, batch_size)
 
 
@@ -178,11 +182,13 @@ def _finished_blocks(
         batch = plan.chunks[first : first + batch_size]
         mixtures = torch.stack([read(start, stop).float() for start, stop in batch])
         for index, estimate in enumerate(_run(model, mixtures, offsets), start=first):
-            weighted = chunk_weights(plan, index) * estimate
-            weighted[..., : pending.shape[-1]] += pending
-            finished = finished_at[index] - plan.chunks[index][0]
-            yield weighted[..., :finished]
-            pending = weighted[..., finished:]
+            finished, shared = finished_at[index] - plan.chunks[index][0], pending.shape[-1]
+            weights = chunk_weights(plan, index)
+            joined = pending + weights[:shared] * estimate[..., :shared]
+            alone = estimate[..., shared:finished]  # in no other chunk, so its weight is 1
+            yield from (block for block in (joined[..., :finished], alone) if block.shape[-1])
+            rest = max(shared, finished)
+            pending = torch.cat([joined[..., finished:], weights[rest:] * estimate[..., rest:]], -1)
 
 
 def _run(model: nn.Module, mixtures: Tensor, offsets: list[int]) -> Tensor:
@@ -225,12 +231,12 @@ def _estimate(model: nn.Module, chunks: Tensor, offset: int) -> Tensor:
 
 
 @contextlib.contextmanager
-def _prepared(model: nn.Module, device: str | None, precision: str) -> Iterator[nn.Module]:
+def _prepared(model: nn.Module, device, precision: str, exact: bool) -> Iterator[nn.Module]:
     """Yield the network to run, on its device; afterwards the model is as it was found."""
     target = pick_device(device)
     precision = pick_precision(target, precision)
     with keep_memory():
-        if precision == "bfloat16" and target.type == "cpu" and can_be_fast(model):
+        if target.type == "cpu" and not exact and can_be_fast(model):
             yield fast_network(model, precision=precision).to(target)
             return
         with autocast(target, precision), lend(model, target):
@@ -273,9 +279,8 @@ def _check_mixture(mixture: Tensor) -> None:
             "load_audio returns one"
         )
     if mixture.shape[0] != 2:
-        plural = "" if mixture.shape[0] == 1 else "s"
         raise ValueError(
-            f"mixture has {mixture.shape[0]} channel{plural}, expected 2: "
+            f"mixture has {mixture.shape[0]} channel{'s' * (mixture.shape[0] != 1)}, expected 2: "
             "load_audio makes mono files stereo"
         )
     if not mixture.sum(dtype=torch.float64).isfinite():

@@ -12,7 +12,8 @@ from torchaudio.models import HDemucs, hdemucs_high, hdemucs_low
 
 from hdsep_tutorial import fast
 from hdsep_tutorial.bundles import get_bundle
-from hdsep_tutorial.fast import frames, layers
+from hdsep_tutorial.fast import convolution, frames, layers
+from hdsep_tutorial.fast.convolution import Convolution
 from hdsep_tutorial.separation import separate_sources
 
 # float32 rounds to 2^-24 of a number, −144 dB. Some 10^3 roundings in a row, each as likely up
@@ -56,15 +57,57 @@ def _last(x):
     return x.permute(0, 2, 3, 1)
 
 
-@pytest.mark.parametrize("operation", [F.conv2d, F.conv_transpose2d])
-def test_a_convolution_of_channels_last_is_the_convolution(rng, operation):
+@pytest.fixture(params=["packed", "plain"])
+def packing(request, monkeypatch):
+    """Convolutions as on x86, and as everywhere else."""
+    if request.param == "plain":
+        monkeypatch.setattr(convolution, "can_be_packed", lambda weight: False)
+    elif not convolution.can_be_packed(torch.zeros(1)):
+        pytest.skip("oneDNN lays nothing out on this processor")
+    return request.param
+
+
+@pytest.mark.parametrize("rows_first", [True, False])
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_a_convolution_of_channels_last_is_the_convolution(rng, packing, rows_first, sigmoid):
     x = torch.randn(2, 5, 3, 16, generator=rng)
-    weight, bias = torch.randn(5, 5, 1, 8, generator=rng), torch.randn(5, generator=rng)
-    steps = {"stride": (1, 4), "padding": (0, 2)}
-    expected = operation(x, weight, bias, **steps)
-    found = layers.convolve(_last(x).contiguous(), weight, bias, operation=operation, **steps)
-    assert found.is_contiguous()
-    assert _error_db(found, _last(expected)) < ROUNDING_DB
+    weight, bias = torch.randn(7, 5, 1, 8, generator=rng), torch.randn(7, generator=rng)
+    steps = {"stride": (1, 4), "padding": (0, 2), "dilation": (1, 1)}
+    if rows_first:
+        x, weight = x.transpose(2, 3), weight.transpose(2, 3)
+        steps = {name: step[::-1] for name, step in steps.items()}
+    expected = F.conv2d(x, weight, bias, **steps)
+    expected = expected.sigmoid() if sigmoid else expected
+    layer = Convolution(weight, bias, torch.float32, sigmoid=sigmoid, **steps)
+    for _ in range(2):  # the first run lays the weights out
+        found = layers.convolve(_last(x).contiguous(), layer)
+        assert layer.packed == (packing == "packed")
+        assert found.is_contiguous()
+        assert _error_db(found, _last(expected)) < ROUNDING_DB
+    longer = torch.randn(1, 5, 40, 40, generator=rng)  # another shape than the weights lie for
+    expected = F.conv2d(longer, weight, bias, **steps)
+    expected = expected.sigmoid() if sigmoid else expected
+    assert _error_db(layer(longer), expected) < ROUNDING_DB
+
+
+def test_a_convolution_along_one_axis_is_that_of_torch(rng, packing):
+    layer = nn.Conv1d(5, 6, 3, stride=2, padding=2, dilation=2)
+    x = torch.randn(2, 5, 30, generator=rng)
+    steps = {name: getattr(layer, name) for name in ("stride", "padding", "dilation")}
+    found = Convolution(layer.weight, layer.bias, torch.float32, **steps)(x)
+    assert _error_db(found, layer(x)) < ROUNDING_DB
+
+
+def test_the_weights_are_told_however_they_lie(rng, packing):
+    weight, bias = torch.randn(7, 5, 3, 3, generator=rng), torch.randn(7, generator=rng)
+    layer = Convolution(weight, bias, torch.float32)
+    before = layer.state_dict()
+    layer(torch.randn(1, 5, 9, 9, generator=rng))
+    after = layer.state_dict()
+    assert set(before) == set(after) == {"weight", "bias"}
+    assert torch.equal(before["weight"], weight) and torch.equal(after["weight"], weight)
+    weight.zero_()  # the layer has its own
+    assert layer.state_dict()["weight"].abs().sum() > 0
 
 
 def test_a_column_is_normalised_by_itself(rng):
@@ -100,12 +143,15 @@ def test_the_small_layer_has_the_energy_of_the_wide_one(rng):
 
 
 @pytest.mark.parametrize("kernel", [(), (1, 1), (3, 3)])
-def test_two_halves_are_gated_like_the_whole(rng, kernel):
+def test_two_halves_are_gated_like_the_whole(rng, packing, kernel):
     weight, bias = torch.randn(10, 6, *kernel, generator=rng), torch.randn(10, generator=rng)
     x = torch.randn(2, 4, 8, 6, generator=rng)
-    steps = {"padding": kernel[0] // 2} if kernel else {}
-    whole = layers.convolve(x, weight, bias, **steps) if kernel else F.linear(x, weight, bias)
-    found = layers.Gated(weight, bias, torch.float32)(x, **steps)
+    around = (kernel[0] // 2,) * 2 if kernel else (0, 0)
+    if kernel:
+        whole = _last(F.conv2d(x.permute(0, 3, 1, 2), weight, bias, padding=around))
+    else:
+        whole = F.linear(x, weight, bias)
+    found = layers.Gated(weight, bias, torch.float32, padding=around)(x)
     assert _error_db(found, F.glu(whole, dim=-1)) < ROUNDING_DB
 
 
@@ -139,7 +185,7 @@ def test_spectrogram_and_waveform_are_those_of_torchaudio(rng, model, length):
 
 
 @pytest.mark.parametrize(("batch", "length"), [(1, 2048), (3, 2049), (2, 28_644), (1, 70_001)])
-def test_the_network_is_torchaudios(rng, model, batch, length):
+def test_the_network_is_torchaudios(rng, packing, model, batch, length):
     mixture = 0.1 * torch.randn(batch, 2, length, generator=rng) + 0.01
     with torch.inference_mode():
         found, expected = fast.fast_network(model)(mixture), model(mixture)
@@ -173,22 +219,28 @@ def test_silence_is_finite(model):
 def test_the_model_stays_as_it_is_and_separates_the_same_song(rng, model):
     before = copy.deepcopy(model.state_dict())
     mixture = 0.1 * torch.randn(2, 30_000, generator=rng)
-    options = {"segment_s": 0.4, "overlap_s": 0.1, "progress": False}
-    expected = separate_sources(model, mixture, **options)
-    found = separate_sources(fast.fast_network(model), mixture, **options)
+    options = {"segment_s": 0.4, "overlap_s": 0.1, "device": "cpu", "progress": False}
+    expected = separate_sources(model, mixture, exact=True, **options)
+    found = separate_sources(model, mixture, **options)
+    prebuilt = separate_sources(fast.fast_network(model), mixture, **options)
     half = separate_sources(model.train(), mixture, precision="bfloat16", **options)
     assert model.training
     model.eval()
     assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
     for stem in SOURCES:
-        assert _error_db(found[stem], expected[stem]) < ROUNDING_DB
+        assert torch.equal(found[stem], prebuilt[stem])
+        assert -160 < _error_db(found[stem], expected[stem]) < ROUNDING_DB
         assert ROUNDING_DB < _error_db(half[stem], expected[stem]) < -30
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_inner_layers_are_copies_in_the_precision_asked_for(model, precision):
     ours = {weight.data_ptr() for weight in model.parameters()}
-    inner = list(fast.fast_network(model, precision=precision).inner.parameters())
+    inner = list(fast.fast_network(model, precision=precision).inner.state_dict().values())
+    parts = [model.freq_encoder[4:], model.time_encoder[4:]]
+    parts += [model.freq_decoder[:2], model.time_decoder[:1]]
+    expected = sum(weight.numel() for part in parts for weight in part.parameters())
+    assert sum(weight.numel() for weight in inner) == expected
     assert {weight.dtype for weight in inner} == {getattr(torch, precision)}
     assert ours.isdisjoint(weight.data_ptr() for weight in inner)
 
@@ -201,6 +253,26 @@ def test_what_cannot_be_fast_is_refused_in_words(identity, model):
     for unusual in ({"norm_starts": 1}, {"dconv_lstm": 2}, {"context_enc": 1}):
         strange = HDemucs(SOURCES, channels=4, nfft=4096, depth=6, **unusual)
         assert not fast.can_be_fast(strange), unusual
+
+
+def test_a_network_that_somebody_watches_or_changes_runs_as_it_is(rng, model):
+    class Changed(HDemucs):
+        pass
+
+    assert fast.can_be_fast(model)
+    assert not fast.can_be_fast(Changed(SOURCES, channels=4, nfft=4096, depth=6))
+    mixture, seen = 0.1 * torch.randn(2, 5000, generator=rng), []
+    options = {"device": "cpu", "progress": False}
+    expected = separate_sources(model, mixture, **options)
+    layer = model.time_decoder[-1]
+    hook = layer.register_forward_hook(
+        lambda _, given, out: (seen.append(1), (0 * out[0], out[1]))[1]
+    )
+    try:
+        found = separate_sources(model, mixture, **options)
+    finally:
+        hook.remove()
+    assert seen and all(_error_db(found[stem], expected[stem]) > -40 for stem in SOURCES)
 
 
 def test_another_network_runs_in_autocast_as_before(recording, noise):

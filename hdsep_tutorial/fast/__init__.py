@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torchaudio.models import HDemucs
 
+from .convolution import Convolution
 from .frames import spectrogram, waveform
 from .layers import Decoder, Encoder
 
@@ -55,8 +56,10 @@ def can_be_fast(model: nn.Module) -> bool:
 
     Lesson: 12_making_it_fast
     """
-    if not isinstance(model, HDemucs) or len(model.time_encoder) < 2:
+    if type(model) is not HDemucs or len(model.time_encoder) < 2:
         return False
+    if any(layer._forward_hooks or layer._forward_pre_hooks for layer in model.modules()):
+        return False  # somebody watches, or changes, what the layers do
     outer = len(model.time_encoder) - 1
     encoders = [*model.freq_encoder[:outer], *model.time_encoder[:outer]]
     decoders = [*model.freq_decoder[-outer:], *model.time_decoder[-outer:]]
@@ -136,15 +139,19 @@ class FastHDemucs(nn.Module):
 
 
 def copy_as(part: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Copy a module whose tensors are all parameters, each straight into one precision.
+    """Copy a module, each tensor straight into one precision and each convolution laid out.
 
     Its weights are never held twice in the old one, as they are when a copy is converted.
     """
-    weights = {
-        id(weight): nn.Parameter(weight.detach().to(dtype, copy=True))
-        for weight in part.parameters()
-    }
-    return copy.deepcopy(part, weights)
+    copies = {}
+    for layer in part.modules():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d):
+            steps = {name: getattr(layer, name) for name in ("stride", "padding", "dilation")}
+            copies[id(layer)] = Convolution(layer.weight, layer.bias, dtype, **steps)
+        else:
+            for weight in layer.parameters(recurse=False):
+                copies[id(weight)] = nn.Parameter(weight.detach().to(dtype, copy=True))
+    return copy.deepcopy(part, copies)
 
 
 def standardise(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,21 +6,15 @@ and its columns are frequencies; a waveform is one row.
 """
 
 import copy
-from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .convolution import Convolution, convolve
 
-def convolve(
-    x: Tensor, weight: Tensor, bias: Tensor, *, operation: Callable = F.conv2d, **steps
-) -> Tensor:
-    """Convolve (batch, rows, columns, channel) by (out, in, rows, columns), without a copy.
-
-    Two views tell torch that it holds torch's own layout, channels last in memory.
-    """
-    return operation(x.permute(0, 3, 1, 2), weight, bias, **steps).permute(0, 2, 3, 1)
+gelu_ = torch.ops.aten.gelu_  # in place; `F.gelu` offers it not
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,18 +81,7 @@ def energy_weight(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     return r[:, :-1], r[:, -1]
 
 
-class Kept(nn.Module):
-    """A layer's tensors in one precision; they move to a device with it."""
-
-    def __init__(self, dtype: torch.dtype, **tensors: Tensor):
-        super().__init__()
-        for name, tensor in tensors.items():
-            kept = tensor.detach().to(dtype, copy=True)
-            order = torch.channels_last if kept.ndim == 4 else torch.contiguous_format
-            self.register_buffer(name, kept.contiguous(memory_format=order))
-
-
-class Gated(Kept):
+class Gated(nn.Module):
     """A layer and the gated linear unit behind it, as two layers of half the size.
 
     `F.glu` of the last axis goes number by number. Halves that lie apart are gated by whole
@@ -107,15 +90,16 @@ class Gated(Kept):
     bfloat16, 9 % in float32.)
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype):
+    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype, **steps):
+        super().__init__()
         weight = weight if weight.ndim == 4 else weight[:, :, None, None]
         (value, gate), (value_bias, gate_bias) = weight.chunk(2), bias.chunk(2)
-        super().__init__(dtype, value=value, gate=gate, value_bias=value_bias, gate_bias=gate_bias)
+        self.value = Convolution(value, value_bias, dtype, **steps)
+        self.gate = Convolution(gate, gate_bias, dtype, sigmoid=True, **steps)
 
-    def forward(self, x: Tensor, **steps) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Apply the matrix or the convolution to (batch, rows, columns, channel), and gate it."""
-        value = convolve(x, self.value, self.value_bias, **steps)
-        return value.mul_(convolve(x, self.gate, self.gate_bias, **steps).sigmoid_())
+        return convolve(x, self.value).mul_(convolve(x, self.gate))
 
 
 class Residual(nn.Module):
@@ -126,16 +110,14 @@ class Residual(nn.Module):
         narrow, norm, _, widen, norm2, _, scale = layer
         self.along_rows, self.norm, self.eps = along_rows, copy.deepcopy(norm), norm2.eps
         reach = narrow.dilation[0]
-        self.steps = {
-            "padding": (reach, 0) if along_rows else (0, reach),
-            "dilation": (reach, 1) if along_rows else (1, reach),
-        }
         kernel = narrow.weight[..., None] if along_rows else narrow.weight[:, :, None]
-        self.narrow = Kept(dtype, weight=kernel, bias=narrow.bias)
+        padding, dilation = ((reach, 0), (reach, 1)) if along_rows else ((0, reach), (1, reach))
+        self.narrow = Convolution(kernel, narrow.bias, dtype, padding=padding, dilation=dilation)
         weight, bias = widen.weight.detach()[..., 0], widen.bias.detach()
-        self.mean = Kept(torch.float32, weight=weight.mean(0), bias=bias.mean())
+        self.register_buffer("mean_weight", weight.float().mean(0))
+        self.register_buffer("mean_bias", bias.float().mean())
         energy, energy_bias = energy_weight(weight, bias)
-        self.energy = Kept(dtype, weight=energy[:, :, None, None], bias=energy_bias)
+        self.energy = Convolution(energy[:, :, None, None], energy_bias, dtype)
         # norm2(W h + b) = [γW, γb, −γ] · [r h, r, r μ] + β with mean μ and r = 1 / deviation;
         # the layer scale goes into the rows that make values.
         gamma = norm2.weight[:, None]
@@ -145,9 +127,9 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the branch to (batch, rows, columns, channel)."""
-        h = convolve(x, self.narrow.weight, self.narrow.bias, **self.steps)
+        h = convolve(x, self.narrow)
         h = h if self.along_rows else h.transpose(1, 2)  # one column of samples
-        h = F.gelu(normalise(h, self.norm))
+        h = gelu_(normalise(h, self.norm))
         mean, variance = self.output_moments(h)
         r = (variance + self.eps).rsqrt()
         scales = torch.cat([r.expand(-1, -1, -1, h.shape[3]), r, r * mean], -1).to(h.dtype)
@@ -157,9 +139,9 @@ class Residual(nn.Module):
 
     def output_moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and variance that each column of W h + b has, (batch, 1, columns, 1)."""
-        outputs = 2 * len(self.widen.value)
-        mean = moments(h)[0] @ self.mean.weight + self.mean.bias
-        energy, variance = moments(convolve(h, self.energy.weight, self.energy.bias))
+        outputs = 2 * self.widen.value.outputs
+        mean = moments(h)[0] @ self.mean_weight + self.mean_bias
+        energy, variance = moments(convolve(h, self.energy))
         square = (energy.square() + variance).sum(3) / outputs
         return mean[..., None], (square - mean.square())[..., None].clamp_min(0)
 
@@ -169,19 +151,19 @@ class Encoder(nn.Module):
 
     def __init__(self, layer: nn.Module, dtype: torch.dtype):
         super().__init__()
-        self.steps = {"stride": (1, layer.stride), "padding": (0, layer.pad)}
+        self.stride = layer.stride
         weight = layer.conv.weight.flatten(2)[:, :, None]
-        self.conv = Kept(dtype, weight=weight, bias=layer.conv.bias)
+        steps = {"stride": (1, layer.stride), "padding": (0, layer.pad)}
+        self.conv = Convolution(weight, layer.conv.bias, dtype, **steps)
         residuals = (Residual(part, bool(layer.freq), dtype) for part in layer.dconv.layers)
         self.residuals = nn.Sequential(*residuals)
         self.rewrite = Gated(layer.rewrite.weight.flatten(1), layer.rewrite.bias, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, rows, columns, in) to (batch, rows, ⌈columns / stride⌉, out)."""
-        missing = -x.shape[2] % self.steps["stride"][1]
+        missing = -x.shape[2] % self.stride
         x = F.pad(x, (0, 0, 0, missing)) if missing else x
-        x = F.gelu(convolve(x, self.conv.weight, self.conv.bias, **self.steps))
-        return self.rewrite(self.residuals(x))
+        return self.rewrite(self.residuals(gelu_(convolve(x, self.conv))))
 
 
 class Decoder(nn.Module):
@@ -189,19 +171,24 @@ class Decoder(nn.Module):
 
     def __init__(self, layer: nn.Module, dtype: torch.dtype):
         super().__init__()
-        self.last, self.around = layer.last, (layer.rewrite.padding[0], layer.rewrite.padding[-1])
-        self.steps = {"stride": (1, layer.stride), "padding": (0, layer.pad)}
-        kernel = layer.rewrite.weight  # (out, in, frequency, time) or (out, in, time)
-        kernel = kernel.transpose(2, 3) if layer.freq else kernel[:, :, None]
-        self.around = self.around if layer.freq else (0, self.around[1])
-        self.rewrite = Gated(kernel, layer.rewrite.bias, dtype)
-        weight = layer.conv_tr.weight.flatten(2)[:, :, None]
-        self.conv = Kept(dtype, weight=weight, bias=layer.conv_tr.bias)
+        self.last, self.steps = layer.last, {"stride": (1, layer.stride), "padding": (0, layer.pad)}
+        kernel, around = layer.rewrite.weight, layer.rewrite.padding
+        kernel = (
+            kernel.transpose(2, 3) if layer.freq else kernel[:, :, None]
+        )  # (…, time, frequency)
+        around = around if layer.freq else (0, *around)
+        self.rewrite = Gated(kernel, layer.rewrite.bias, dtype, padding=around)
+        weight = layer.conv_tr.weight.detach().flatten(2)[:, :, None].to(dtype, copy=True)
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", layer.conv_tr.bias.detach().to(dtype, copy=True))
 
     def forward(self, x: Tensor, skip: Tensor, columns: int) -> Tensor:
-        """Map (batch, rows, n, in) and its skip connection to (batch, rows, columns, out)."""
-        x = self.rewrite(x + skip, padding=self.around)
-        conv = self.conv
-        x = convolve(x, conv.weight, conv.bias, operation=F.conv_transpose2d, **self.steps)
-        x = x if self.last else F.gelu(x)
+        """Map (batch, rows, n, in) and its skip connection to (batch, rows, columns, out).
+
+        The skip connection, which nobody needs any more, becomes the sum of both.
+        """
+        spread = partial(F.conv_transpose2d, weight=self.weight, bias=self.bias, **self.steps)
+        x = convolve(self.rewrite(skip.add_(x)), spread)
+        x = x if self.last else gelu_(x)
         return x[:, :, :columns]
