@@ -40,6 +40,7 @@ WAYS = {
 }
 CHUNKS_OF_A = {"segment_s": 11.0, "overlap_s": 0.1}
 CHUNKS_OF_22 = {"segment_s": 22.0, "overlap_s": 0.1}  # an LSTM reads its weights half as often
+KEPT = contextlib.ExitStack()  # a context without a name would end at once
 CHANNELS = int(os.environ.get("BENCH_CHANNELS", 48))  # a small network tests this file
 
 
@@ -118,8 +119,8 @@ def _prepare_demucs(model, way: str):
     expected = peer.state_dict()
     peer.load_state_dict({k: v for k, v in weights.items() if k in expected})
     overlap = 0.1 if way == "b10" else 0.25
-    kept = keep_memory() if way == "bm" else contextlib.nullcontext()
-    kept.__enter__()  # for the life of this worker
+    if way == "bm":
+        KEPT.enter_context(keep_memory())
     return lambda mixture: apply_model(peer.eval(), mixture[None], shifts=0, overlap=overlap)[0]
 
 

@@ -6,6 +6,7 @@ thread each took twice the memory and was no faster (`benchmarks/RESULTS.md`).
 
 import contextlib
 import ctypes
+import math
 import platform
 import sys
 from collections.abc import Iterator
@@ -90,6 +91,7 @@ def forecast(
     *,
     sample_rate: int = 44_100,
     segment_s: float = 10.0,
+    overlap_s: float = 1.0,
     batch_size: int = 1,
     precision: str = "float32",
 ) -> int:
@@ -104,7 +106,8 @@ def forecast(
         model: torchaudio's Hybrid Demucs, or what `fast_network` makes of it.
         length_s: of the song in seconds.
         sample_rate: this and what follows as for `separate_sources`.
-        segment_s: length of a chunk in seconds.
+        segment_s: length of a chunk in seconds, at most.
+        overlap_s: of neighbouring chunks, from 0 to below segment_s.
         batch_size: chunks that run at once.
         precision: "float32", "bfloat16" or "auto".
 
@@ -122,8 +125,9 @@ def forecast(
     weights = size * sum(weight.numel() for weight in model.parameters())
     stems = 8 * len(model.sources) * round(length_s * sample_rate)
     each_second = 22e6 + size * 0.25e6 * model.channels
-    seconds_at_once = min(segment_s, length_s) * batch_size
-    return round(stems + 1.5 * weights + seconds_at_once * each_second)
+    count = max(1, math.ceil((length_s - overlap_s) / (segment_s - overlap_s)))
+    chunk_s = (length_s - overlap_s) / count + overlap_s  # all chunks are equally long
+    return round(stems + 1.5 * weights + batch_size * chunk_s * each_second)
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:

@@ -80,7 +80,7 @@ print(start, extra, held("VmHWM:"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak since a moment")
-@pytest.mark.parametrize("case", [(4, 10, "float32"), (9, 4, "bfloat16")])
+@pytest.mark.parametrize("case", [(4, 10, "float32"), (30, 20, "float32"), (9, 4, "bfloat16")])
 def test_the_forecast_of_memory_is_right_within_20_percent(case):
     command = [sys.executable, "-c", SEPARATE, *map(str, case)]  # length, segment, precision
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -90,8 +90,10 @@ def test_the_forecast_of_memory_is_right_within_20_percent(case):
 
 
 def test_the_forecast_grows_with_the_song_by_its_stems(tiny_hdemucs):
-    one, two = (forecast(tiny_hdemucs, length_s) for length_s in (100, 200))
-    assert two - one == 100 * 44_100 * 4 * 2 * 4  # sources, channels, bytes
+    one, two = (forecast(tiny_hdemucs, length_s) for length_s in (100, 199))  # in chunks of 10 s
+    assert two - one == 99 * 44_100 * 4 * 2 * 4  # sources, channels, bytes
+    uneven = forecast(tiny_hdemucs, 28, segment_s=27)  # two chunks of 14.5 s, not one of 27
+    assert uneven < forecast(tiny_hdemucs, 27, segment_s=27)
     with pytest.raises(ValueError, match="model is Linear, expected a Hybrid Demucs"):
         forecast(torch.nn.Linear(1, 1), 10)
 

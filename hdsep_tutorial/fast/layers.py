@@ -173,10 +173,10 @@ class Decoder(nn.Module):
         super().__init__()
         self.last, self.steps = layer.last, {"stride": (1, layer.stride), "padding": (0, layer.pad)}
         kernel, around = layer.rewrite.weight, layer.rewrite.padding
-        kernel = (
-            kernel.transpose(2, 3) if layer.freq else kernel[:, :, None]
-        )  # (…, time, frequency)
-        around = around if layer.freq else (0, *around)
+        if layer.freq:  # (out, in, frequency, time), and as far to all sides
+            kernel = kernel.transpose(2, 3)
+        else:  # (out, in, time)
+            kernel, around = kernel[:, :, None], (0, *around)
         self.rewrite = Gated(kernel, layer.rewrite.bias, dtype, padding=around)
         weight = layer.conv_tr.weight.detach().flatten(2)[:, :, None].to(dtype, copy=True)
         weight = weight.contiguous(memory_format=torch.channels_last)
