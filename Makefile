@@ -45,6 +45,7 @@ notebooks: $(VENV)/installed-test  ## run all lessons again and store their clea
 bench: $(VENV)/installed  ## measure what the README says (half an hour)
 	$(BIN)/python benchmarks/spectrogram.py --pictures 5
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/memory.py --forecast
 	$(BIN)/python benchmarks/explorers.py
 	$(BIN)/python benchmarks/separation.py
 	$(BIN)/python benchmarks/separation.py --song
