@@ -115,12 +115,17 @@ def forecast(
         Bytes beyond what the process holds now, at the peak; right within 20 % for the peak.
 
     Raises:
-        ValueError: the model is no Hybrid Demucs, or the precision is unknown.
+        ValueError: the model is no Hybrid Demucs, the precision is unknown, or the overlap is not
+            shorter than the segment.
 
     Lesson: 12_making_it_fast
     """
     if not hasattr(model, "channels"):
         raise ValueError(f"model is {type(model).__name__}, expected a Hybrid Demucs")
+    if not 0 <= overlap_s < segment_s:
+        raise ValueError(
+            f"overlap_s is {overlap_s}, expected from 0 to below segment_s = {segment_s}"
+        )
     size = 2 if pick_precision("cpu", precision) == "bfloat16" else 4  # bytes of a number
     weights = size * sum(weight.numel() for weight in model.parameters())
     stems = 8 * len(model.sources) * round(length_s * sample_rate)

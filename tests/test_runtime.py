@@ -94,6 +94,8 @@ def test_the_forecast_grows_with_the_song_by_its_stems(tiny_hdemucs):
     assert two - one == 99 * 44_100 * 4 * 2 * 4  # sources, channels, bytes
     uneven = forecast(tiny_hdemucs, 28, segment_s=27)  # two chunks of 14.5 s, not one of 27
     assert uneven < forecast(tiny_hdemucs, 27, segment_s=27)
+    with pytest.raises(ValueError, match="overlap_s is 2, expected from 0 to below segment_s"):
+        forecast(tiny_hdemucs, 100, segment_s=1, overlap_s=2)
     with pytest.raises(ValueError, match="model is Linear, expected a Hybrid Demucs"):
         forecast(torch.nn.Linear(1, 1), 10)
 

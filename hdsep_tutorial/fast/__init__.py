@@ -33,7 +33,8 @@ def fast_network(model: HDemucs, *, precision: str = "float32") -> nn.Module:
 
     Returns:
         A network for inference that maps (batch, 2, time) to (batch, sources, 2, time) float32
-        and has `sources`, so `separate_sources` takes it in place of `model`.
+        and has `sources`, so `separate_sources` takes it in place of `model`. It is where the
+        model was; once it has run on a CPU it stays there.
 
     Raises:
         ValueError: the model is not a Hybrid Demucs of the usual structure, or the precision is

@@ -44,7 +44,11 @@ class Convolution(nn.Module):
         }
         self.register_buffer("bias", bias.detach().to(dtype, copy=True))
         self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last))
-        self.packed = False
+
+    @property
+    def packed(self) -> bool:
+        """Whether the weights lie as oneDNN wants them, which they do from the first run on."""
+        return self.weight.is_mkldnn
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, in, rows, columns) to (batch, out, …), or (batch, in, columns) likewise."""
@@ -67,7 +71,6 @@ class Convolution(nn.Module):
         del self.weight  # what oneDNN lays out is opaque to torch, and no buffer
         arguments = (opaque, *self.steps.values(), 1, list(shape))
         self.weight = lay_out.mkldnn_reorder_conv2d_weight(*arguments)
-        self.packed = True
 
     def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
         """Tell the weights as numbers, whatever their layout: they say which network this is."""
